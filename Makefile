@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+# What a developer types. Every target can be run again and is quick when nothing is missing.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+# What is formatted and type-checked; a folder that does not exist yet is left out.
+SOURCES := $(wildcard uvtrace checkers devices reports tests benchmarks tools traces)
+# pytest's arguments, for example: make test PYTEST="-k ring"
+PYTEST  ?=
+
+.PHONY: help venv packages demo test test-long unit bench kmod kmod-check lint format traces clean
+
+help:
+	@echo 'make demo       record the stock e1000 driver in a VM, summarise it, check it'
+	@echo 'make test       lint, build the module for every kernel, unit tests, VM tests'
+	@echo 'make test-long  the tests that need many or long VM runs'
+	@echo 'make unit       only the tests that need no VM'
+	@echo 'make lint       ruff and mypy;  make format  lets ruff rewrite'
+	@echo 'make kmod       uvbus.ko for the running kernel, or KERNEL=release'
+	@echo 'make bench      measure'
+	@echo 'make traces     record everything under traces/ again'
+	@echo 'make clean      remove what was built'
+
+# ------------------------------------------------------------------ preparing
+
+packages:
+	@tools/install-packages.sh packaging/apt-packages.txt
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml uvtrace/version.py tools/make-venv.sh
+	@PYTHON=$(PYTHON) tools/make-venv.sh $(VENV)
+	@touch $@
+
+# -------------------------------------------------------------------- running
+
+demo:
+	@tools/demo.sh
+
+# pytest comes last: its summary is the last line.
+test: packages venv
+	@$(MAKE) --no-print-directory lint kmod-check
+	@$(BIN)/pytest -q -m 'not long' $(PYTEST)
+
+test-long: packages venv
+	@$(BIN)/pytest -q -m long $(PYTEST)
+
+unit: venv
+	@$(BIN)/pytest -q -m 'not vm and not long' $(PYTEST)
+
+lint: venv
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy $(SOURCES)
+
+format: venv
+	@$(BIN)/ruff check --fix $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+bench: packages venv
+	@tools/bench.sh
+
+traces: packages venv
+	@$(BIN)/python traces/record.py
+
+# --------------------------------------------------------------- kernel module
+
+KERNEL ?= $(shell uname -r)
+
+kmod:
+	@$(MAKE) --no-print-directory -C kmod KERNEL=$(KERNEL)
+
+kmod-check: packages
+	@tools/kmod-check.sh
+
+clean:
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo $(VENV)
+	@find uvtrace checkers devices reports tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	@[ ! -f kmod/Makefile ] || $(MAKE) --no-print-directory -C kmod clean

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device packs, one folder per device; installed as ``uvtrace.devices``."""

@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds uvbus.ko, with sparse, for every installed kernel that has headers. A warning is a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kernels=()
+for headers in /lib/modules/*/build; do
+    [ -e "$headers/Makefile" ] && kernels+=("$(basename "$(dirname "$headers")")")
+done
+[ ${#kernels[@]} -gt 0 ] || {
+    echo 'no kernel with headers is installed (apt-get install linux-headers-amd64)' >&2
+    exit 5
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+for kernel in "${kernels[@]}"; do
+    begin=$SECONDS
+    # C=2 runs sparse on every source file, built or not.
+    if ! make -C kmod KERNEL="$kernel" C=2 >"$log" 2>&1; then
+        cat "$log" >&2
+        echo "kmod does not build for $kernel" >&2
+        exit 1
+    fi
+    if grep -iE '\b(warning|error):' "$log" >&2; then
+        echo "kmod builds with warnings for $kernel" >&2
+        exit 1
+    fi
+    echo "kmod builds cleanly for $kernel ($((SECONDS - begin)) s)" >&2
+done
