@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compiled loops of the reader.
+
+Importing this module imports numba (about half a second); it is imported when a file is read, not
+before. The machine code is cached beside this file (or where ``NUMBA_CACHE_DIR`` says), so that
+only the first use after an installation compiles.
+
+Every block of a pcapng file begins at a multiple of 4 bytes, so the file is seen as 32-bit words.
+Headers are in the section's byte order; records are always little-endian.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from uvtrace.trace.stops import Stop
+
+_SECTION = 0x0A0D0D0A
+_MAGIC = 0x1A2B3C4D
+_MAGIC_SWAPPED = 0x4D3C2B1A
+_USER0 = 147
+_RECORD_BYTES = 128
+_FUNCTION_WORD = 7  # of a record: cpu below, function above
+_NO_FUNCTION = 0xFFFF
+
+_CLEAN = int(Stop.CLEAN)
+_CUT = int(Stop.CUT)
+_BAD_LENGTH = int(Stop.BAD_LENGTH)
+_BAD_TRAILER = int(Stop.BAD_TRAILER)
+_BAD_MAGIC = int(Stop.BAD_MAGIC)
+_BAD_CAPTURE = int(Stop.BAD_CAPTURE)
+_BAD_VERSION = int(Stop.BAD_VERSION)
+_NO_INTERFACE = int(Stop.NO_INTERFACE)
+_SHORT_PACKET = int(Stop.SHORT_PACKET)
+_TOO_MANY_INTERFACES = int(Stop.TOO_MANY_INTERFACES)
+_TOO_MANY_SECTIONS = int(Stop.TOO_MANY_SECTIONS)
+
+_compiled: Any = njit(cache=True, nogil=True)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _word(words, at, big):  # type: ignore[no-untyped-def]
+    """The header word at byte ``at``, as a signed 64-bit number."""
+    word = np.int64(words[at >> 2])
+    if not big:
+        return word
+    return ((word & 0xFF) << 24) | ((word & 0xFF00) << 8) | ((word >> 8) & 0xFF00) | (word >> 24)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _half(words, at, big):  # type: ignore[no-untyped-def]
+    """The 16 bits at byte ``at`` (a multiple of 4) of a header."""
+    word = _word(words, at, big)
+    return word >> 16 if big else word & 0xFFFF
+
+
+@_compiled
+def locate(words, size, packets, sections, interfaces):  # type: ignore[no-untyped-def]
+    """Find every packet, section and interface of a file in one pass.
+
+    Lengths are believed only after they have been compared with what is left of the file, so a
+    hostile one ends the pass and does nothing else.
+
+    Args:
+        words: the file as little-endian uint32, shape (size // 4,).
+        size: bytes of the file.
+        packets: out, int64: byte offset of each record; 1 more for a Simple Packet Block.
+        sections: out, int64 (n, 4): offset, big-endian?, first interface, first packet.
+        interfaces: out, int64 (n, 2): offset of the block, link type.
+
+    Returns:
+        packets, sections and interfaces found; packets of other link types; packets with
+        options; packets whose record names another function than their interface; why and
+        where the pass stopped.
+    """
+    n = foreign = noted = moved = 0
+    n_sections = n_interfaces = first = 0
+    big = False
+    at = 0
+    while at < size:
+        left = size - at
+        if left < 12:
+            return n, n_sections, n_interfaces, foreign, noted, moved, _CUT, at
+        kind = _word(words, at, big)
+        if kind == _SECTION:
+            magic = np.int64(words[(at + 8) >> 2])
+            if magic != _MAGIC and magic != _MAGIC_SWAPPED:
+                return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_MAGIC, at
+            big = magic == _MAGIC_SWAPPED
+        total = _word(words, at + 4, big)
+        if total < 12 or total & 3:
+            return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_LENGTH, at
+        if total > left:
+            return n, n_sections, n_interfaces, foreign, noted, moved, _CUT, at
+        if _word(words, at + total - 4, big) != total:
+            return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_TRAILER, at
+        if kind == _SECTION:
+            if total < 28:
+                return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_LENGTH, at
+            if _half(words, at + 12, big) != 1:
+                return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_VERSION, at
+            if n_sections == len(sections):
+                return n, n_sections, n_interfaces, foreign, noted, moved, _TOO_MANY_SECTIONS, at
+            first = n_interfaces
+            sections[n_sections, 0] = at
+            sections[n_sections, 1] = big
+            sections[n_sections, 2] = first
+            sections[n_sections, 3] = n
+            n_sections += 1
+        elif kind == 1:
+            if total < 20:
+                return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_LENGTH, at
+            if n_interfaces == len(interfaces):
+                return n, n_sections, n_interfaces, foreign, noted, moved, _TOO_MANY_INTERFACES, at
+            interfaces[n_interfaces, 0] = at
+            interfaces[n_interfaces, 1] = _half(words, at + 8, big)
+            n_interfaces += 1
+        elif kind == 6 or kind == 2 or kind == 3:
+            simple = kind == 3
+            if total < (16 if simple else 32):
+                return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_LENGTH, at
+            interface = np.int64(0)
+            if simple:
+                captured = min(_word(words, at + 8, big), total - 16)
+            else:
+                captured = _word(words, at + 20, big)
+                if captured > total - 32:
+                    return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_CAPTURE, at
+                interface = _half(words, at + 8, big) if kind == 2 else _word(words, at + 8, big)
+            interface += first
+            if interface >= n_interfaces:
+                return n, n_sections, n_interfaces, foreign, noted, moved, _NO_INTERFACE, at
+            if interfaces[interface, 1] != _USER0:
+                foreign += 1
+            elif captured < _RECORD_BYTES:
+                return n, n_sections, n_interfaces, foreign, noted, moved, _SHORT_PACKET, at
+            else:
+                data = at + (12 if simple else 28)
+                function = np.int64(words[(data >> 2) + _FUNCTION_WORD]) >> 16
+                if function != interface and function != _NO_FUNCTION:
+                    moved += 1
+                if not simple and total > 32 + ((captured + 3) & ~3):
+                    noted += 1
+                packets[n] = data | simple
+                n += 1
+        at += total
+    return n, n_sections, n_interfaces, foreign, noted, moved, _CLEAN, at
+
+
+@_compiled
+def find_packet(words, size, start, big):  # type: ignore[no-untyped-def]
+    """Where, from byte ``start`` on, a whole Enhanced Packet Block lies; -1 if nowhere."""
+    for at in range(start, size - 31, 4):
+        if _word(words, at, big) != 6:
+            continue
+        total = _word(words, at + 4, big)
+        if total < 32 or total & 3 or total > size - at:
+            continue
+        if _word(words, at + total - 4, big) == total:
+            return at
+    return -1
+
+
+@_compiled
+def gather(words, packets, out):  # type: ignore[no-untyped-def]
+    """Copy the records at ``packets`` into ``out``, uint32 (n, 32)."""
+    for i in range(len(packets)):
+        base = packets[i] >> 2
+        for j in range(32):
+            out[i, j] = words[base + j]
+
+
+@_compiled
+def split(  # type: ignore[no-untyped-def]
+    words, packets, version, kind, phase, status, flags, seq, time_ns, tid, cpu, function, address,
+    length, value, tag, ip, caller, payload, duration_ns,
+):  # fmt: skip
+    """Fill one array per common field, reading every record once."""
+    low = np.uint64(32)
+    for i in range(len(packets)):
+        at = packets[i] >> 2
+        word = words[at]
+        version[i] = word & 0xFF
+        kind[i] = (word >> 8) & 0xFF
+        phase[i] = (word >> 16) & 0xFF
+        status[i] = word >> 24
+        flags[i] = words[at + 1]
+        seq[i] = np.uint64(words[at + 2]) | np.uint64(words[at + 3]) << low
+        time_ns[i] = np.uint64(words[at + 4]) | np.uint64(words[at + 5]) << low
+        tid[i] = words[at + 6]
+        word = words[at + 7]
+        cpu[i] = word & 0xFFFF
+        function[i] = word >> 16
+        address[i] = np.uint64(words[at + 8]) | np.uint64(words[at + 9]) << low
+        length[i] = np.uint64(words[at + 10]) | np.uint64(words[at + 11]) << low
+        value[i] = np.uint64(words[at + 12]) | np.uint64(words[at + 13]) << low
+        tag[i] = np.uint64(words[at + 14]) | np.uint64(words[at + 15]) << low
+        ip[i] = np.uint64(words[at + 16]) | np.uint64(words[at + 17]) << low
+        caller[i] = np.uint64(words[at + 18]) | np.uint64(words[at + 19]) << low
+        payload[i] = words[at + 20]
+        duration_ns[i] = words[at + 21]
+
+
+@_compiled
+def with_options(words, packets, big):  # type: ignore[no-untyped-def]
+    """Which of ``packets`` (all of one byte order) carry options."""
+    found = np.zeros(len(packets), np.bool_)
+    for i in range(len(packets)):
+        if packets[i] & 1:
+            continue
+        start = packets[i] - 28
+        captured = _word(words, start + 20, big)
+        found[i] = _word(words, start + 4, big) > 32 + ((captured + 3) & ~3)
+    return found

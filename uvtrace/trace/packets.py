@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The packets of a file: where they are, and what is read from them on demand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvtrace.trace import pcapng
+from uvtrace.trace.functions import Function
+from uvtrace.trace.layout import COMMON, FUNCTION_NONE, RECORD, RECORD_SIZE
+from uvtrace.trace.migrate import FORMAT_VERSION, upgrade
+from uvtrace.trace.stops import Damage
+
+_SIMPLE: Final = 1  # lowest bit of a location: a Simple Packet Block
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of the file (there is more than one only where files were concatenated).
+
+    Attributes:
+        offset: byte of its header.
+        big_endian: byte order of its block headers.
+        first_interface: index of its first interface in the whole file.
+        hardware: the recorded machine, from its header; likewise:
+        os: the recorded kernel's release,
+        application: what wrote it,
+        comments: its comments.
+    """
+
+    offset: int
+    big_endian: bool
+    first_interface: int
+    hardware: str = ""
+    os: str = ""
+    application: str = ""
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Packets:
+    """The packets of a file, or some of them.
+
+    Attributes:
+        name: the file, for messages.
+        data: its bytes, uint8, shape (size,).
+        locations: int64, shape (n,): byte offset of each record; odd for a Simple Packet Block.
+        functions: every interface of the file, so that a function's index is its position.
+        sections: at least one, unless the file is empty.
+        resolution: nanoseconds of one timestamp unit, by interface.
+        damage: where and why the file ends early.
+        foreign: packets of other link types, which were skipped.
+        noted: packets with options; 0 spares looking for them.
+        moved: whether a record's function differs from its packet's interface.
+        version: the file's format.
+    """
+
+    name: str
+    data: NDArray[np.uint8]
+    locations: NDArray[np.int64]
+    functions: tuple[Function, ...]
+    sections: tuple[Section, ...]
+    resolution: tuple[float, ...]
+    damage: Damage | None
+    foreign: int
+    noted: int
+    moved: bool
+    version: int
+
+    def __len__(self) -> int:
+        return len(self.locations)
+
+    def select(self, rows: slice | NDArray[np.integer] | NDArray[np.bool_]) -> Packets:
+        """Some of the packets: by slice, row numbers or mask."""
+        return replace(self, locations=self.locations[rows])
+
+    @property
+    def words(self) -> NDArray[np.uint32]:
+        """The file as 32-bit words, for the kernels."""
+        return as_words(self.data)
+
+    def records(self) -> NDArray[np.void]:
+        """Every record: a view of the file where the packets are equally spaced, else a copy."""
+        stride = self._stride()
+        if self.moved or self.version != FORMAT_VERSION or stride is None:
+            return self._gathered()
+        if len(self) == 0:
+            return np.zeros(0, RECORD)
+        first = int(self.locations[0]) & ~_SIMPLE
+        # numpy wants the buffer to start at the lowest address it may touch
+        return np.lib.stride_tricks.as_strided(
+            self.data[first : first + RECORD_SIZE].view(RECORD),
+            (len(self),),
+            (stride,),
+            writeable=False,
+        )
+
+    def columns(self) -> dict[str, NDArray[np.integer]]:
+        """All common fields, each of shape (n,) and contiguous, in one pass over the file."""
+        from uvtrace.trace.kernels import split
+
+        if self.version != FORMAT_VERSION:
+            records = self.records()
+            return {name: np.ascontiguousarray(records[name]) for name in COMMON}
+        columns = {name: np.empty(len(self), RECORD[name]) for name in COMMON}
+        split(self.words, self.locations, *columns.values())
+        if self.moved:
+            columns["function"] = self._functions(columns["function"])
+        return columns
+
+    def payload(self, row: int) -> memoryview:
+        """What follows the record in its packet, without copying."""
+        at = int(self.locations[row])
+        start = at & ~_SIMPLE
+        captured = self._header_word(at, 8) if not at & _SIMPLE else self._simple_length(at)
+        return self.data.data[start + RECORD_SIZE : start + captured]
+
+    def original_length(self, row: int) -> int:
+        """Bytes that the payload had before it was cut."""
+        return max(self._header_word(int(self.locations[row]), 4) - RECORD_SIZE, 0)
+
+    def timestamp_ns(self, row: int) -> int | None:
+        """The packet's own timestamp (wall clock), in ns; None where it has none."""
+        at = int(self.locations[row])
+        if at & _SIMPLE:
+            return None
+        units = self._header_word(at, 16) << 32 | self._header_word(at, 12)
+        unit_ns = self.resolution[self._interface(at)]
+        return units if unit_ns == 1.0 else int(units * unit_ns)
+
+    def options(self, row: int) -> list[tuple[int, bytes]]:
+        """The packet's options: code and value."""
+        at = int(self.locations[row])
+        if at & _SIMPLE:
+            return []
+        total, captured = self._header_word(at, 24), self._header_word(at, 8)
+        start = at + pcapng.padded(captured)
+        end = at - pcapng.EPB_DATA + total - 4
+        big = self._section(at).big_endian
+        return list(pcapng.decode_options(self.data.data[start:end], big=big))
+
+    def big_endian(self, row: int) -> bool:
+        """The byte order of the packet's header."""
+        return self._section(int(self.locations[row])).big_endian
+
+    def rows_with_options(self) -> NDArray[np.intp]:
+        """Rows of the packets that carry options, ascending."""
+        from uvtrace.trace.kernels import with_options
+
+        if not self.noted or not len(self):
+            return np.zeros(0, np.intp)
+        of_section = self._section_numbers()
+        found = np.zeros(len(self), np.bool_)
+        for number in np.unique(of_section):
+            rows = of_section == number
+            big = self.sections[number].big_endian
+            found[rows] = with_options(self.words, self.locations[rows], big)
+        return np.flatnonzero(found)
+
+    def _stride(self) -> int | None:
+        if len(self) < 2:
+            return RECORD_SIZE
+        stride = int(self.locations[1] - self.locations[0])
+        return stride if bool((np.diff(self.locations) == stride).all()) else None
+
+    def _gathered(self) -> NDArray[np.void]:
+        from uvtrace.trace.kernels import gather
+
+        copied = np.empty((len(self), RECORD_SIZE // 4), np.uint32)
+        gather(self.words, self.locations, copied)
+        records = copied.reshape(-1).view(RECORD)
+        if self.moved:
+            records["function"] = self._functions(records["function"])
+        records = upgrade(records, self.version)
+        records.flags.writeable = False
+        return records
+
+    def _functions(self, recorded: NDArray[np.integer]) -> NDArray[np.integer]:
+        """The interface of each packet, which tools that merge files keep up to date.
+
+        They renumber interfaces and know nothing of what a record says.
+        """
+        numbers = self._section_numbers()
+        first = np.array([section.first_interface for section in self.sections])[numbers]
+        big = np.array([section.big_endian for section in self.sections])[numbers]
+        headers = (self.locations & ~_SIMPLE) // 4
+        simple = (self.locations & _SIMPLE).astype(bool)
+        interface = self.words[headers - 5]
+        interface = np.where(big, interface.byteswap(), interface)
+        kind = self.words[np.where(simple, headers, headers - 7)]
+        kind = np.where(big, kind.byteswap(), kind)
+        half = np.where(big, interface >> 16, interface & 0xFFFF)
+        interface = np.where(kind == pcapng.OBSOLETE_PACKET, half, interface)
+        found = np.where(simple, 0, interface) + first
+        return np.where(recorded == FUNCTION_NONE, FUNCTION_NONE, found).astype(np.uint16)
+
+    def _section_numbers(self) -> NDArray[np.intp]:
+        offsets = np.array([section.offset for section in self.sections])
+        return np.searchsorted(offsets, self.locations, "right") - 1
+
+    def _section(self, at: int) -> Section:
+        offsets = [section.offset for section in self.sections]
+        return self.sections[int(np.searchsorted(offsets, at, "right")) - 1]
+
+    def _header_word(self, at: int, before: int) -> int:
+        start = (at & ~_SIMPLE) - before
+        order = "big" if self._section(at).big_endian else "little"
+        return int.from_bytes(self.data[start : start + 4].tobytes(), order)  # type: ignore[arg-type]
+
+    def _simple_length(self, at: int) -> int:
+        return min(self._header_word(at, 4), self._header_word(at, 8) - 16)
+
+    def _interface(self, at: int) -> int:
+        section = self._section(at)
+        interface = self._header_word(at, 20)
+        if self._header_word(at, 28) == pcapng.OBSOLETE_PACKET:
+            interface = interface >> 16 if section.big_endian else interface & 0xFFFF
+        return section.first_interface + interface
+
+
+def as_words(data: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """A file's bytes as whole little-endian 32-bit words."""
+    return data[: len(data) & ~3].view(np.uint32)
