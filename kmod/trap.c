@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Carries out and logs a trapped access.
+ *
+ * The driver's pointer is non-canonical, so the CPU raises #GP, or #SS when the
+ * base register is rsp or rbp. The instruction is decoded, the access made on
+ * the kernel's own mapping and logged, and the instruction stepped over: all
+ * CPUs stay online, the driver's binary is untouched.
+ *
+ * An instruction that is no plain load or store is logged with its bytes and
+ * then runs itself: the register gets the real address for one single step.
+ *
+ * Runs with interrupts as the driver had them, never sleeps, may nest.
+ */
+#include <linux/io.h>
+#include <linux/kdebug.h>
+#include <linux/kprobes.h>
+#include <linux/uaccess.h>
+#include <asm/debugreg.h>
+#include <asm/trapnr.h>
+
+#include "decode.h"
+#include "emulate.h"
+#include "iomap.h"
+
+#define GPRS		16
+/* Then the instruction is taken up again by another trap: bounds the RCU section. */
+#define STRING_LIMIT	4096
+
+/* One trap: what the bus callbacks need to know of it. */
+struct uv_trap {
+	struct pt_regs	*regs;
+	u64		*gpr[GPRS];
+	struct uv_insn	insn;
+	u8		bytes[UV_INSN_MAX];
+};
+
+/* A trapped pointer in a register, replaced for one single step. */
+struct uv_swap {
+	u8	gpr;
+	u64	trapped, real;
+};
+
+/* This CPU's single step; interrupts are off from its start to its #DB. */
+struct uv_step {
+	bool		active;
+	bool		string;		/* the instruction moves its pointers */
+	unsigned int	swaps;
+	unsigned long	flags;		/* TF and IF as the driver had them */
+	struct uv_swap	swap[GPRS];
+};
+
+static DEFINE_PER_CPU(struct uv_step, uv_steps);
+
+static struct kprobe *(*uv_get_kprobe)(void *address);	/* not exported; may be NULL */
+
+static void uv_trap_registers(struct uv_trap *trap)
+{
+	struct pt_regs *r = trap->regs;
+	unsigned long *const gpr[GPRS] = {
+		&r->ax, &r->cx, &r->dx, &r->bx, &r->sp, &r->bp, &r->si, &r->di,
+		&r->r8, &r->r9, &r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15,
+	};
+	unsigned int i;
+
+	for (i = 0; i < GPRS; i++)
+		trap->gpr[i] = (u64 *)gpr[i];
+}
+
+/* ---- one access ---- */
+
+/* What an address points to. offset: of the access in the mapping. */
+struct uv_target {
+	struct uv_iomap	*map;
+	s64		offset;
+	u32		fault;		/* UV_FLAG_OUTSIDE or UV_FLAG_STALE: not to be executed */
+	bool		outside;	/* past the length asked for, but within reach */
+};
+
+static struct uv_target uv_target_of(u64 address, unsigned int width)
+{
+	struct uv_target target = {
+		.map = uv_iomap_of(address),
+		.offset = uv_trapped_offset(address),
+	};
+
+	if (!target.map || !READ_ONCE(target.map->alive)) {
+		target.fault = UV_FLAG_STALE;
+	} else if (target.offset < 0 || target.offset + width > target.map->reach) {
+		target.fault = UV_FLAG_OUTSIDE;
+	} else {
+		target.outside = target.offset + width > target.map->length;
+	}
+	return target;
+}
+
+static u64 uv_real_read(const struct uv_target *target, unsigned int width)
+{
+	const void __iomem *p = target->map->real + target->offset;
+
+	switch (width) {
+	case 1:
+		return readb(p);
+	case 2:
+		return readw(p);
+	case 4:
+		return readl(p);
+	default:
+		return readq(p);
+	}
+}
+
+static void uv_real_write(const struct uv_target *target, unsigned int width, u64 value)
+{
+	void __iomem *p = target->map->real + target->offset;
+
+	switch (width) {
+	case 1:
+		writeb(value, p);
+		break;
+	case 2:
+		writew(value, p);
+		break;
+	case 4:
+		writel(value, p);
+		break;
+	default:
+		writeq(value, p);
+	}
+}
+
+static void uv_describe(struct uv_record *rec, const struct uv_trap *trap,
+			const struct uv_target *target, enum uv_kind kind,
+			const struct uv_bus_access *access)
+{
+	const struct uv_iomap *map = target->map;
+	const struct uv_function *fn = NULL;
+
+	if (map)
+		fn = rcu_dereference(uv_functions[map->function]);
+	uv_event(rec, kind, fn);
+	rec->length = access->width;
+	rec->access.width = access->width;
+	rec->access.bar = UV_BAR_NONE;
+	if (map) {
+		rec->address = map->bus + target->offset;
+		rec->access.bar = map->bar;
+		rec->access.offset = map->offset + target->offset;
+		rec->access.mapping = map->number;
+		rec->access.memory_type = map->memory_type;
+		if (map->prefetchable)
+			rec->flags |= UV_FLAG_PREFETCHABLE;
+	}
+	if (kind == UV_KIND_MMIO_WRITE)
+		rec->flags |= UV_FLAG_WRITE;
+	if (target->outside)
+		rec->flags |= UV_FLAG_OUTSIDE;
+	if (target->fault) {
+		rec->flags |= target->fault;
+		rec->status = UV_STATUS_REFUSED;
+	}
+	if (access->string) {
+		rec->flags |= access->fill ? UV_FLAG_STRING | UV_FLAG_FILL : UV_FLAG_STRING;
+		rec->access.string_index = min_t(u64, access->index, U32_MAX);
+		rec->access.string_count = min_t(u64, access->count, U32_MAX);
+	}
+	uv_event_at(rec, fn, trap->regs->ip, false);
+}
+
+static __u64 uv_trap_read(void *context, const struct uv_bus_access *access)
+{
+	struct uv_target target = uv_target_of(access->address, access->width);
+	struct uv_record rec;
+	u64 value;
+
+	if (target.fault || target.outside)
+		uv_count(UV_COUNT_STRAY);
+	if (!uv_recording())
+		return target.fault ? ~0ULL : uv_real_read(&target, access->width);
+	uv_describe(&rec, context, &target, UV_KIND_MMIO_READ, access);
+	rec.phase = UV_PHASE_WHOLE;
+	rec.time_ns = uv_clock();
+	value = target.fault ? ~0ULL : uv_real_read(&target, access->width);
+	rec.value = uv_truncate(value, access->width);
+	uv_emit(&rec, NULL, 0);
+	return value;
+}
+
+static void uv_trap_write(void *context, const struct uv_bus_access *access)
+{
+	struct uv_target target = uv_target_of(access->address, access->width);
+	struct uv_record rec;
+
+	if (target.fault || target.outside)
+		uv_count(UV_COUNT_STRAY);
+	if (uv_recording()) {
+		uv_describe(&rec, context, &target, UV_KIND_MMIO_WRITE, access);
+		rec.value = access->value;
+		uv_emit(&rec, NULL, 0);
+	}
+	if (!target.fault)
+		uv_real_write(&target, access->width, access->value);
+}
+
+static bool uv_trap_is_device(void *context, __u64 address)
+{
+	return uv_trapped(address);
+}
+
+static const struct uv_bus_ops uv_trap_ops = {
+	.is_device	= uv_trap_is_device,
+	.read		= uv_trap_read,
+	.write		= uv_trap_write,
+	.string_limit	= STRING_LIMIT,
+};
+
+/* ---- instructions that run themselves ---- */
+
+static void uv_log_undecoded(struct uv_trap *trap, u64 address)
+{
+	struct uv_bus_access access = { .address = address, .width = trap->insn.width };
+	struct uv_target target = uv_target_of(address, 1);
+	struct uv_record rec;
+
+	uv_count(UV_COUNT_UNDECODED);
+	if (!uv_recording())
+		return;
+	uv_describe(&rec, trap, &target,
+		    trap->insn.writes ? UV_KIND_MMIO_WRITE : UV_KIND_MMIO_READ, &access);
+	rec.flags |= UV_FLAG_UNDECODED;
+	rec.access.insn_length = trap->insn.length;
+	memcpy(rec.access.insn, trap->bytes, min_t(size_t, trap->insn.length, UV_INSN_MAX));
+	uv_emit(&rec, NULL, 0);
+}
+
+/* Real addresses for the trapped ones in registers; false: there is none to use. */
+static bool uv_swap_in(struct uv_trap *trap, struct uv_step *step)
+{
+	unsigned int i;
+
+	step->swaps = 0;
+	for (i = 0; i < GPRS; i++) {
+		u64 address = *trap->gpr[i];
+		struct uv_swap *swap;
+		struct uv_target target;
+
+		if (!uv_trapped(address))
+			continue;
+		target = uv_target_of(address, 1);
+		if (target.fault)
+			continue;
+		swap = &step->swap[step->swaps++];
+		swap->gpr = i;
+		swap->trapped = address;
+		swap->real = (u64 __force)(target.map->real + target.offset);
+	}
+	for (i = 0; i < step->swaps; i++)
+		*trap->gpr[step->swap[i].gpr] = step->swap[i].real;
+	return step->swaps;
+}
+
+static bool uv_single_step(struct uv_trap *trap, u64 address)
+{
+	struct uv_target target = uv_target_of(address, max_t(u8, trap->insn.width, 1));
+	struct uv_step *step;
+	unsigned long irq_flags;
+
+	uv_log_undecoded(trap, address);
+	if (target.fault) {
+		/* it must not reach the bus: skip it, as a dead device would */
+		trap->regs->ip += trap->insn.length;
+		return true;
+	}
+	/*
+	 * Off until the #DB: nothing else runs on this CPU in between. They
+	 * stay off when this returns, as the interrupted context has them off
+	 * from here on.
+	 */
+	local_irq_save(irq_flags);
+	step = this_cpu_ptr(&uv_steps);
+	if (step->active || !uv_swap_in(trap, step)) {
+		local_irq_restore(irq_flags);
+		return false;
+	}
+	step->active = true;
+	step->string = !trap->insn.modrm;
+	step->flags = trap->regs->flags & (X86_EFLAGS_TF | X86_EFLAGS_IF);
+	trap->regs->flags &= ~X86_EFLAGS_IF;
+	trap->regs->flags |= X86_EFLAGS_TF;
+	return true;
+}
+
+static bool uv_step_done(struct pt_regs *regs)
+{
+	struct uv_step *step = this_cpu_ptr(&uv_steps);
+	struct uv_trap trap = { .regs = regs };
+	unsigned int i;
+
+	if (!step->active || user_mode(regs))
+		return false;
+	uv_trap_registers(&trap);
+	for (i = 0; i < step->swaps; i++) {
+		struct uv_swap *swap = &step->swap[i];
+		u64 *gpr = trap.gpr[swap->gpr];
+
+		/* a result that overwrote the pointer stays */
+		if (*gpr == swap->real || step->string)
+			*gpr += swap->trapped - swap->real;
+	}
+	regs->flags &= ~(X86_EFLAGS_TF | X86_EFLAGS_IF);
+	regs->flags |= step->flags;
+	step->active = false;
+	return true;
+}
+
+/* ---- the trap ---- */
+
+static bool uv_fetch(struct uv_trap *trap)
+{
+	unsigned long ip = trap->regs->ip;
+	unsigned int avail = UV_INSN_MAX;
+	struct kprobe *probe;
+
+	if (copy_from_kernel_nofault(trap->bytes, (void *)ip, avail)) {
+		avail = min_t(unsigned long, avail, PAGE_ALIGN(ip) - ip);
+		if (!avail || copy_from_kernel_nofault(trap->bytes, (void *)ip, avail))
+			return false;
+	}
+	if (trap->bytes[0] == INT3_INSN_OPCODE && uv_get_kprobe) {
+		/* the probe has run already, and stands on the first byte */
+		probe = uv_get_kprobe((void *)ip);
+		if (probe)
+			trap->bytes[0] = probe->opcode;
+	}
+	return !uv_decode(trap->bytes, avail, &trap->insn);
+}
+
+/* The trapped address that the instruction uses, or 0. */
+static u64 uv_trap_address(struct uv_trap *trap)
+{
+	const struct uv_insn *insn = &trap->insn;
+	u64 address;
+	unsigned int i;
+
+	if (uv_insn_is_string(insn)) {
+		if (uv_trapped(*trap->gpr[UV_RDI]) && insn->op != UV_OP_LODS)
+			return *trap->gpr[UV_RDI];
+		if (uv_trapped(*trap->gpr[UV_RSI]) && insn->op != UV_OP_STOS)
+			return *trap->gpr[UV_RSI];
+		return 0;
+	}
+	if (insn->memory) {
+		address = uv_effective_address(insn, trap->gpr, trap->regs->ip + insn->length);
+		return uv_trapped(address) ? address : 0;
+	}
+	/* implicit operands: whatever register holds one */
+	for (i = 0; i < GPRS; i++)
+		if (uv_trapped(*trap->gpr[i]))
+			return *trap->gpr[i];
+	return 0;
+}
+
+static bool uv_trap_handle(struct pt_regs *regs, bool stack_fault)
+{
+	struct uv_trap trap;
+	u64 address;
+
+	if (user_mode(regs))
+		return false;
+	trap.regs = regs;
+	uv_trap_registers(&trap);
+	if (!uv_fetch(&trap))
+		return false;
+	address = uv_trap_address(&trap);
+	if (!address)
+		return false;
+	uv_count(UV_COUNT_TRAPS);
+	if (stack_fault)
+		uv_count(UV_COUNT_STACK_FAULTS);
+	if (trap.insn.op == UV_OP_UNKNOWN)
+		return uv_single_step(&trap, address);
+	if (uv_insn_is_string(&trap.insn))
+		uv_count(UV_COUNT_STRING_TRAPS);
+	switch (uv_execute(&trap.insn, trap.gpr, regs->ip + trap.insn.length, regs->flags,
+			   &uv_trap_ops, &trap)) {
+	case UV_EXEC_DONE:
+		regs->ip += trap.insn.length;
+		return true;
+	case UV_EXEC_AGAIN:
+		return true;
+	default:
+		return uv_single_step(&trap, address);
+	}
+}
+
+static int uv_die(struct notifier_block *nb, unsigned long event, void *data)
+{
+	struct die_args *args = data;
+	unsigned long *dr6;
+	bool handled = false;
+
+	switch (event) {
+	case DIE_GPF:
+		rcu_read_lock();
+		handled = uv_trap_handle(args->regs, false);
+		rcu_read_unlock();
+		break;
+	case DIE_TRAP:
+		if (args->trapnr != X86_TRAP_SS)
+			break;
+		rcu_read_lock();
+		handled = uv_trap_handle(args->regs, true);
+		rcu_read_unlock();
+		break;
+	case DIE_DEBUG:
+		dr6 = (unsigned long *)args->err;
+		if (*dr6 & DR_STEP && uv_step_done(args->regs)) {
+			*dr6 &= ~DR_STEP;
+			handled = true;
+		}
+		break;
+	}
+	return handled ? NOTIFY_STOP : NOTIFY_DONE;
+}
+
+static struct notifier_block uv_die_notifier = {
+	.notifier_call	= uv_die,
+	.priority	= 100,
+};
+
+int uv_trap_init(void)
+{
+	uv_get_kprobe = uv_kernel_symbol("get_kprobe");
+	return register_die_notifier(&uv_die_notifier);
+}
+
+void uv_trap_exit(void)
+{
+	unregister_die_notifier(&uv_die_notifier);
+}
