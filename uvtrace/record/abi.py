@@ -9,6 +9,7 @@ size, offset and number in this file with it. Records and the ring are in
 from __future__ import annotations
 
 import ctypes
+
 ABI_VERSION = 1
 
 

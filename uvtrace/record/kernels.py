@@ -134,7 +134,7 @@ def _from_build_directory(path: Path) -> Kernel:
     return Kernel(release, image.resolve(), path.resolve(), is_build_directory=True)
 
 
-def _version_key(release: str) -> list[tuple[int, int, str]]:
-    """Orders releases by their numbers: 6.1 before 6.12; a plain one above its flavours."""
-    parts = re.findall(r"\d+|[a-z]+", release)
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+def _version_key(release: str) -> tuple[list[int], int]:
+    """Orders releases by their numbers, 6.1 before 6.12, and flavours (rt, cloud) before none."""
+    numbers = [int(part) for part in re.findall(r"\d+", release.replace("amd64", ""))]
+    return numbers, -release.count("-")

@@ -43,9 +43,7 @@ class Batch:
         return len(self.records)
 
 
-def split(
-    slots: NDArray[np.void], *, functions: int, complete: bool = False
-) -> tuple[Batch, int]:
+def split(slots: NDArray[np.void], *, functions: int, complete: bool = False) -> tuple[Batch, int]:
     """Split consecutive slots into records.
 
     Args:
@@ -130,9 +128,7 @@ def _gather(
     return Batch(records, payloads)
 
 
-def _last_sound_time(
-    records: NDArray[np.void], damaged: NDArray[np.bool_]
-) -> NDArray[np.uint64]:
+def _last_sound_time(records: NDArray[np.void], damaged: NDArray[np.bool_]) -> NDArray[np.uint64]:
     """For each row, ``time_ns`` of the nearest undamaged row before it, else after it, else 0."""
     sound = np.flatnonzero(~damaged)
     if not len(sound):

@@ -1,0 +1,248 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Runs in the guest: loads uvbus.ko, arms it, binds the driver, runs the command, unbinds.
+#
+# $1 is a folder shared with the host. It holds `config` (shell assignments), `uvbus.ko`,
+# `uvctl`, `command`, perhaps driver modules. What is written there the host reads at once:
+# `stages` (one line per step reached), `functions`, `error`, `stdout`, `stderr`, `result`,
+# `stats`.
+
+share=$1
+. "$share/config"
+PATH=$share:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+devices=/sys/bus/pci/devices
+
+stage() {
+	read -r uptime _ </proc/uptime
+	echo "$1 $uptime" >>"$share/stages"
+}
+
+fail() {
+	echo "$*" >>"$share/error"
+	stage failed
+	leave
+}
+
+leave() {
+	sync
+	# Not through init: nothing is mounted that needs care, and shutting down takes seconds.
+	echo o >/proc/sysrq-trigger
+	sleep 60
+}
+
+# Wait until a command succeeds: attempts of 0.1 s each, command.
+wait_until() {
+	attempts=$1
+	shift
+	until "$@"; do
+		attempts=$((attempts - 1))
+		[ "$attempts" -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+driver_of() {
+	[ -e "$devices/$1/driver" ] && basename "$(readlink "$devices/$1/driver")"
+}
+
+is_bound() {
+	[ -e "$devices/$1/driver" ]
+}
+
+is_unbound() {
+	! is_bound "$1"
+}
+
+# Modules that the device's modalias names, in modprobe's order.
+modules_of() {
+	modprobe -R -a "$(cat "$devices/$1/modalias")" 2>/dev/null
+}
+
+# A driver that is there already has mappings that cannot be trapped, and its module's
+# port instructions are found only while it loads.
+release() {
+	is_bound "$1" || return 0
+	driver=$(driver_of "$1")
+	module=$(basename "$(readlink -f "$devices/$1/driver/module" 2>/dev/null)" 2>/dev/null)
+	echo "$1" >"$devices/$1/driver/unbind" || fail "cannot unbind $driver from $1"
+	[ -z "$module" ] || modprobe -r "$module" 2>/dev/null
+	return 0
+}
+
+describe() {
+	read -r vendor <"$devices/$1/vendor"
+	read -r device <"$devices/$1/device"
+	names=$(lspci -s "$1" 2>/dev/null | cut -d' ' -f3-)
+	echo "$1|${vendor#0x}|${device#0x}|$names" >>"$share/functions"
+}
+
+load() {
+	insmod "$share/uvbus.ko" $MODULE_PARAMETERS 2>"$share/insmod" ||
+		fail "uvbus.ko does not load: $(cat "$share/insmod")"
+	wait_until 50 test -e /dev/uvbus0 || fail "uvbus.ko gives no /dev/uvbus0"
+}
+
+arm() {
+	uvctl ring "$RING_BYTES" "$RING_POLICY" 2>"$share/uvctl.error" ||
+		fail "$(cat "$share/uvctl.error")"
+	for bdf in $FUNCTIONS; do
+		[ -e "$devices/$bdf" ] || fail "$bdf is not there"
+		release "$bdf"
+		describe "$bdf"
+		uvctl select "$bdf" >>"$share/selected" 2>"$share/uvctl.error" ||
+			fail "$(cat "$share/uvctl.error")"
+	done
+	uvctl start 2>"$share/uvctl.error" || fail "$(cat "$share/uvctl.error")"
+}
+
+# A module file from the host: what it depends on comes from the guest's kernel.
+insert() {
+	for needed in $(modinfo -F depends "$1" | tr , ' '); do
+		modprobe "$needed" 2>/dev/null
+	done
+	insmod "$1" 2>"$share/insmod" || fail "$(basename "$1") does not load: $(cat "$share/insmod")"
+}
+
+# Load a driver's module; one that was loaded before is told to look again.
+load_driver() {
+	case $1 in
+	*.ko) insert "$share/$1" ;;
+	*) modprobe "$1" 2>"$share/insmod" ||
+		fail "module $1 does not load: $(cat "$share/insmod")" ;;
+	esac
+	is_bound "$2" || echo "$2" >/sys/bus/pci/drivers_probe 2>/dev/null
+}
+
+bind() {
+	if [ -n "$DRIVER" ]; then
+		modules=$DRIVER
+	else
+		modules=$(modules_of "$1")
+		[ -n "$modules" ] || fail "no module of this kernel drives $1 ($(cat "$devices/$1/modalias"))"
+	fi
+	for module in $modules; do
+		load_driver "$module" "$1"
+		wait_until 10 is_bound "$1" && return
+	done
+	wait_until "$BIND_ATTEMPTS" is_bound "$1" ||
+		fail "$(echo "$modules" | tr '\n' ' ')did not bind to $1"
+}
+
+# Interface of a PCI function, wherever below it it hangs (virtio: one level deeper).
+interface_of() {
+	for found in "$devices/$1"/net/* "$devices/$1"/*/net/*; do
+		[ -e "$found" ] && basename "$found" && return
+	done
+	return 1
+}
+
+block_of() {
+	for found in /sys/class/block/*; do
+		[ -e "$found/partition" ] && continue
+		case $(readlink -f "$found") in
+		*/"$1"/*) basename "$found" && return ;;
+		esac
+	done
+	return 1
+}
+
+has_interface() {
+	interface_of "$1" >/dev/null
+}
+
+has_block() {
+	block_of "$1" >/dev/null
+}
+
+has_carrier() {
+	[ "$(cat "/sys/class/net/$1/carrier" 2>/dev/null)" = 1 ]
+}
+
+answers() {
+	ping -c 1 -W 1 "$1" >/dev/null 2>&1
+}
+
+set_up_network() {
+	wait_until 100 has_interface "$1" || fail "the driver of $1 gives no network interface"
+	interface=$(interface_of "$1")
+	ip address add "$2.15/24" dev "$interface"
+	ip link set "$interface" up
+	wait_until 100 has_carrier "$interface" || fail "$interface has no carrier"
+	# e1000 in QEMU drops what it receives for a second after it has been set up.
+	wait_until 15 answers "$2.2" || fail "$2.2 does not answer over $interface"
+	ip route replace default via "$2.2" dev "$interface" 2>/dev/null
+	echo "export UVTRACE_INTERFACE=$interface" >>"$share/environment"
+}
+
+set_up_disk() {
+	case $2 in
+	usb) modprobe -a usb-storage sd_mod 2>/dev/null ;;
+	scsi) modprobe -a sd_mod 2>/dev/null ;;
+	mmc) modprobe -a mmc_block 2>/dev/null ;;
+	esac
+	wait_until 300 has_block "$1" || fail "the driver of $1 gives no block device"
+	echo "export UVTRACE_DISK=/dev/$(block_of "$1")" >>"$share/environment"
+}
+
+set_up() {
+	: >"$share/environment"
+	number=0
+	for bdf in $FUNCTIONS; do
+		number=$((number + 1))
+		case $(echo "$SETUPS" | cut -d' ' -f$number) in
+		network) set_up_network "$bdf" "10.0.$((number + 1))" ;;
+		disk) set_up_disk "$bdf" none ;;
+		disk-*) set_up_disk "$bdf" "$(echo "$SETUPS" | cut -d' ' -f$number | cut -d- -f2)" ;;
+		esac
+	done
+}
+
+run() {
+	export UVTRACE_FUNCTION="${FUNCTIONS%% *}"
+	. "$share/environment"
+	cd "$DIRECTORY" 2>/dev/null || cd /
+	timeout -k 5 "$TIMEOUT" sh "$share/command" \
+		</dev/null >>"$share/stdout" 2>>"$share/stderr"
+	echo $? >"$share/result.partial"
+	mv "$share/result.partial" "$share/result"
+}
+
+unbind() {
+	for bdf in $FUNCTIONS; do
+		is_bound "$bdf" || continue
+		echo "$bdf" >"$devices/$bdf/driver/unbind" &
+	done
+	for bdf in $FUNCTIONS; do
+		wait_until 200 is_unbound "$bdf" || echo "$bdf did not unbind" >>"$share/warnings"
+	done
+}
+
+count_cpus() {
+	grep -c ^processor /proc/cpuinfo
+}
+
+stage booted
+uname -r >"$share/release"
+load
+stage loaded
+arm
+stage armed
+for bdf in $FUNCTIONS; do
+	bind "$bdf"
+	echo "$bdf $(driver_of "$bdf")" >>"$share/drivers"
+done
+stage bound
+[ -z "$SETUPS" ] || set_up
+count_cpus >"$share/cpus"
+stage ready
+run
+stage ran
+count_cpus >>"$share/cpus"
+[ -n "$KEEP_BOUND" ] || unbind
+stage unbound
+uvctl stop 2>>"$share/warnings"
+stage stopped
+uvctl stats >"$share/stats" 2>>"$share/warnings"
+stage done
+leave
