@@ -79,9 +79,7 @@ class AddressCheck(Check):
         for row in np.flatnonzero(outside).tolist():
             self._report_outside(records[row : row + 1])
 
-    def _is_outside(
-        self, flags: NDArray[np.uint32], access: NDArray[np.void]
-    ) -> NDArray[np.bool_]:
+    def _is_outside(self, flags: NDArray[np.uint32], access: NDArray[np.void]) -> NDArray[np.bool_]:
         bars, offset = access["bar"], access["offset"]
         length = self._bar_length[bars]
         room = length - np.minimum(offset, length)

@@ -79,7 +79,7 @@ class DecodeCheck(Check):
         record = part.records[row]
         kind = int(record["kind"])
         if kind in (Kind.POWER, Kind.RESET):
-            # Both may clear Command (FLR; D3hot without No_Soft_Reset): wait until it is seen again.
+            # Both may clear Command (FLR; D3hot without No_Soft_Reset): wait to see it again.
             self._enabled = None
         elif kind == Kind.SNAPSHOT:
             self._follow_snapshot(part, row)

@@ -81,11 +81,11 @@ class MappingCheck(Check):
                 self._see_unbind(call, phase)
             elif call.kind == Kind.POOL_DESTROY:
                 self._mappings.drop_pool(call.pool)
-            elif phase == Phase.REQUEST or status != Status.OK:
-                continue
             elif call.kind in _MAKES:
-                self._mappings.add(call)
-            else:
+                # Made once the call has returned, and only if it succeeded.
+                if phase != Phase.REQUEST and status == Status.OK:
+                    self._mappings.add(call)
+            elif phase != Phase.COMPLETION:
                 self._see_removal(call)
 
     def lose(self, loss: Loss) -> None:
@@ -173,7 +173,9 @@ class MappingCheck(Check):
                 proof,
             )
         else:
-            message = f"{_verb(call)} of {call.address:#x} ({call.length} bytes), which is not mapped"
+            message = (
+                f"{_verb(call)} of {call.address:#x} ({call.length} bytes), which is not mapped"
+            )
             self._report(DMA006, call, message, [])
 
     def _report_size(self, call: Call, made: Call) -> None:

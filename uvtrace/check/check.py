@@ -86,10 +86,10 @@ class Check(ABC):
     def see(self, part: Part) -> None:
         """Judge some more records (of the wanted kinds)."""
 
-    def lose(self, loss: Loss) -> None:
+    def lose(self, loss: Loss) -> None:  # noqa: B027 - not every check keeps state
         """Forget what is no longer certain: records of a needed sight were lost here."""
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027 - nor has something to say at the end
         """Judge what can only be judged at the end."""
 
     def report(

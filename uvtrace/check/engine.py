@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -77,9 +76,7 @@ class _Scope:
 
 
 class _Sweep:
-    def __init__(
-        self, trace: Trace, checks: Sequence[type[Check]], selection: Selection
-    ) -> None:
+    def __init__(self, trace: Trace, checks: Sequence[type[Check]], selection: Selection) -> None:
         self.trace = trace
         self.selection = selection
         self.shown = Shown()
@@ -91,7 +88,8 @@ class _Sweep:
         )
         self.functions = {
             function.index: _Scope(
-                function.name, [kind(trace, function.name) for kind in wanted if not kind.whole_trace]
+                function.name,
+                [kind(trace, function.name) for kind in wanted if not kind.whole_trace],
             )
             for function in trace.functions
         }
@@ -169,9 +167,7 @@ class _Sweep:
                 if loss.sights & checker.needs():
                     checker.lose(loss)
 
-    def _show_functions(
-        self, first: int, records: NDArray[np.void], begin: int, end: int
-    ) -> None:
+    def _show_functions(self, first: int, records: NDArray[np.void], begin: int, end: int) -> None:
         if begin == end:
             return
         functions = records["function"][begin:end]
@@ -206,9 +202,8 @@ class _Sweep:
                     for rule in checker.rules
                     if self.selection.takes(rule.id)
                 ]
-        path = self.trace.path
         return Results(
-            file="" if path is None else os.fspath(path),
+            file=self.trace.path,
             transactions=self.transactions,
             lost=self.lost,
             seconds=time.perf_counter() - begin,

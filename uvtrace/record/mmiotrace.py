@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uvtrace.record import mmiotrace_log as log
 from uvtrace.record.output import Output
@@ -35,7 +36,7 @@ def import_log(source: str | os.PathLike[str], target: str | os.PathLike[str]) -
     program counter is a bare kernel address, so that its site has the unknown module.
 
     Raises:
-        InputError: a line of the log is wrong; names the line. What is before it is in ``target``.
+        InputError: a line of the log is wrong; names the line, and nothing is written.
         OSError: the log cannot be read.
     """
     functions = _mapped_functions(source)
@@ -134,7 +135,7 @@ class _Converter:
             one["time_ns"] = self._time_ns
         return Batch(records, payloads)
 
-    def _access(self, one: np.ndarray[tuple[int], np.dtype[np.void]], line: log.Access) -> None:
+    def _access(self, one: NDArray[np.void], line: log.Access) -> None:
         self._time_ns = line.time_ns
         function, resource = self._place(line.mapping, line.address)
         one["kind"] = Kind.MMIO_WRITE if line.is_write else Kind.MMIO_READ
@@ -157,21 +158,19 @@ class _Converter:
             access["insn_length"] = len(line.opcode)
             access["insn"][0, : len(line.opcode)] = np.frombuffer(line.opcode, np.uint8)
 
-    def _map(self, one: np.ndarray[tuple[int], np.dtype[np.void]], line: log.Map) -> None:
+    def _map(self, one: NDArray[np.void], line: log.Map) -> None:
         self._time_ns = line.time_ns
         self._maps[line.mapping] = line
         self._places[line.mapping] = self._resource_at(line.address)
         self._mapping(one, Kind.IOMAP, line)
         view_of(one, "life")["trapped"] = 1
 
-    def _unmap(self, one: np.ndarray[tuple[int], np.dtype[np.void]], line: log.Unmap) -> None:
+    def _unmap(self, one: NDArray[np.void], line: log.Unmap) -> None:
         self._time_ns = line.time_ns
         made = self._maps.get(line.mapping, log.Map(line.time_ns, line.mapping, 0, 0))
         self._mapping(one, Kind.IOUNMAP, made)
 
-    def _mapping(
-        self, one: np.ndarray[tuple[int], np.dtype[np.void]], kind: Kind, made: log.Map
-    ) -> None:
+    def _mapping(self, one: NDArray[np.void], kind: Kind, made: log.Map) -> None:
         function, resource = self._places.get(made.mapping, (FUNCTION_NONE, None))
         one["kind"] = kind
         one["phase"] = Phase.COMPLETION if kind is Kind.IOMAP else Phase.POSTED
@@ -185,9 +184,10 @@ class _Converter:
 
     def _place(self, mapping: int, address: int) -> tuple[int, log.Resource | None]:
         """The function and BAR of an access: its mapping's, unless the log began after that."""
-        if mapping in self._places:
-            return self._places[mapping]
-        return self._resource_at(address)
+        if mapping not in self._places:
+            return self._resource_at(address)
+        function, resource = self._places[mapping]
+        return function, resource if resource is not None and resource.holds(address) else None
 
     def _resource_at(self, address: int) -> tuple[int, log.Resource | None]:
         for index, device in enumerate(self._functions):

@@ -128,7 +128,7 @@ _LOST_MARK = re.compile(r"Lost (\d+) events\.\Z")
 def _parse_line(text: str, begun: bool) -> Line | None:
     keyword, _, rest = text.partition(" ")
     if (lost := _LOST_IN_PIPE.match(text)) is not None:
-        return Lost(int(lost[1] or 0))
+        return Lost(_count(lost[1] or "0"))
     reader = _READERS.get(keyword)
     if reader is None:
         raise ValueError(f"the line begins with {keyword[:20]!r}, which is no keyword of mmiotrace")
@@ -200,7 +200,7 @@ def _unknown(rest: str) -> Access:
 def _mark(rest: str) -> Mark | Lost:
     time, _, text = rest.partition(" ")
     lost = _LOST_MARK.match(text)
-    return Mark(_time(time), text) if lost is None else Lost(int(lost[1]))
+    return Mark(_time(time), text) if lost is None else Lost(_count(lost[1]))
 
 
 _READERS: dict[str, Callable[[str], Line | None]] = {
@@ -238,6 +238,12 @@ def _decimal(text: str) -> int:
     if not _DECIMAL.match(text) or not 0 <= (value := int(text)) < 1 << 32:
         raise ValueError(f"{text[:30]!r} is no mapping's number")
     return value
+
+
+def _count(text: str) -> int:
+    if len(text) > 12:
+        raise ValueError(f"{text[:30]!r} events cannot have been lost")
+    return int(text)
 
 
 def _time(text: str) -> int:
