@@ -18,8 +18,11 @@ set_plugin_info({
     repository = "uvtrace",
 })
 
+-- In the package the parts are files beside this one; the installed dissector is one file, in
+-- which uvbus_parts holds them (uvtrace/wireshark/install.py).
 local directory = debug.getinfo(1, "S").source:gsub("^@", ""):match("^(.*[/\\])") or "./"
 local function part(name)
+    if uvbus_parts then return uvbus_parts[name]() end
     return assert(loadfile(directory .. "uvbus/" .. name .. ".lua"))()
 end
 
@@ -67,20 +70,20 @@ end
 -- The name of the record's function and of its driver, from the interface.
 local function name_function(index)
     local func = session:func(index)
-    if func.asked or index == layout.FUNCTION_NONE then return func end
-    func.asked = true
+    if func.name or index == layout.FUNCTION_NONE then return func end
+    -- Nothing yet in a first pass, which builds no tree: asked again with the next record.
     local name, description = interface_name(), interface_description()
     func.name = name and tostring(name) or nil
     func.driver = func.driver or (description and tostring(description):match("^([%w_%-]+), "))
     return func
 end
 
-local function set_columns(pinfo, parsed, func)
+local function set_columns(pinfo, parsed, func, line)
     local source, destination = text.ends(parsed, func)
     pinfo.cols.protocol = "uvbus" .. (func.driver and (" " .. func.driver) or "")
     pinfo.cols.src = source
     pinfo.cols.dst = destination
-    pinfo.cols.info = text.line(parsed, func, session)
+    pinfo.cols.info = line
 end
 
 -- A packet of our file that is no whole record of our version.
@@ -106,15 +109,13 @@ local function dissect(tvb, pinfo, tree)
     local parsed = record.parse(tvb)
     local func = name_function(parsed["function"])
     if not pinfo.visited then session:learn(parsed, pinfo.number) end
-    set_columns(pinfo, parsed, func)
-    local root = tree:add(proto, tvb(), "uvtrace bus record: ")
-    root:append_text(text.line(parsed, func, session))
+    local line = text.line(parsed, func, session)
+    set_columns(pinfo, parsed, func, line)
+    local root = tree:add(proto, tvb(), "uvtrace bus record: " .. line)
+    parsed.visible = root.visible
     tree_parts.record(root, parsed, func, session)
     tree_parts.part(root, parsed, func, session)
     tree_parts.links(root, parsed, session, pinfo.number)
-    if parsed.payload > parsed.payload_kept then
-        root:add(fields.derived.payload_cut, parsed.payload - parsed.payload_kept):set_generated()
-    end
     if parsed.payload_kept > 0 then show_payload(root, parsed) end
     experts.judge(root, parsed, session, pinfo.number)
 end

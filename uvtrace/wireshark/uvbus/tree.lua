@@ -7,46 +7,68 @@ local function build(enums, layout, record, config_space, fields)
     local derived = fields.derived
     local tree = {}
 
+    -- While a filter runs nobody sees the tree: only what the filter names is added, as
+    -- every call from Lua costs. `items` then lacks the others.
+    local function wanted(parent, field, parsed)
+        return parsed.visible or parent:referenced(field)
+    end
+
     local function add_members(parent, members, by_name, parsed)
         local items = {}
         for _, member in ipairs(members) do
-            items[member[1]] = parent:add_le(by_name[member[1]],
-                parsed.tvb(member.offset, member.bytes))
+            local field = by_name[member[1]]
+            if wanted(parent, field, parsed) then
+                items[member[1]] = parent:add_le(field, parsed.tvb(member.offset, member.bytes))
+            end
         end
         return items
     end
 
     -- Module and offset below a site, and its name beside it.
-    local function add_site(parent, item, prefix, name_field, parsed, offset, site, session)
-        local tvb = parsed.tvb
-        item:add_le(derived[prefix .. ".module"], tvb(offset + 6, 2))
-        item:add_le(derived[prefix .. ".offset"], tvb(offset, 6), tvb(offset, 6):le_uint64())
+    local function add_site(root, item, prefix, name_field, parsed, offset, site, session)
+        local tvb, module, code = parsed.tvb, derived[prefix .. ".module"],
+            derived[prefix .. ".offset"]
+        local parent = item or root
+        if wanted(root, module, parsed) then parent:add_le(module, tvb(offset + 6, 2)) end
+        if wanted(root, code, parsed) then
+            parent:add_le(code, tvb(offset, 6), tvb(offset, 6):le_uint64())
+        end
         local name = session:site(site)
-        if not name then return end
-        item:append_text(" " .. name)
-        parent:add(derived[name_field], tvb(offset, 8), name):set_generated()
+        if item then item:append_text(" " .. (name or "(none)")) end
+        if name and wanted(root, derived[name_field], parsed) then
+            root:add(derived[name_field], tvb(offset, 8), name):set_generated()
+        end
     end
 
-    local function add_flags(item, parsed)
+    local function add_flags(root, item, parsed)
         for _, flag in ipairs(enums.flags) do
-            item:add_le(fields.flag[flag[2]], parsed.tvb(4, 4))
-            if record.bit(parsed.flags, flag[1]) then item:append_text(" " .. flag[2]) end
+            local field = fields.flag[flag[2]]
+            if wanted(root, field, parsed) then (item or root):add_le(field, parsed.tvb(4, 4)) end
+            if item and record.bit(parsed.flags, flag[1]) then item:append_text(" " .. flag[2]) end
+        end
+    end
+
+    -- A value of the dissector's own, without bytes of the packet.
+    local function add_generated(root, field, value, parsed)
+        if value ~= nil and wanted(root, field, parsed) then
+            root:add(field, value):set_generated()
         end
     end
 
     function tree.record(root, parsed, func, session)
         local items = add_members(root, layout.record, fields.record, parsed)
-        add_flags(items.flags, parsed)
+        add_flags(root, items.flags, parsed)
         add_site(root, items.ip, "ip", "site", parsed, 64, parsed.ip, session)
         add_site(root, items.caller, "caller", "caller_site", parsed, 72, parsed.caller, session)
-        if parsed.part_name == "access" then
+        if parsed.part_name == "access" and items.value then
             items.value:set_text("Value: " .. record.hex_of_width(parsed.value, parsed.part.width))
         end
-        if func.name then
-            items["function"]:append_text(" " .. func.name)
-            root:add(derived["function.name"], func.name):set_generated()
+        if func.name and items["function"] then items["function"]:append_text(" " .. func.name) end
+        add_generated(root, derived["function.name"], func.name, parsed)
+        add_generated(root, derived.driver, func.driver, parsed)
+        if parsed.payload > parsed.payload_kept then
+            add_generated(root, derived.payload_cut, parsed.payload - parsed.payload_kept, parsed)
         end
-        if func.driver then root:add(derived.driver, func.driver):set_generated() end
     end
 
     local TOPIC = {
@@ -69,7 +91,7 @@ local function build(enums, layout, record, config_space, fields)
             add_site(part, items.thread, "irq.thread", "irq.thread_site", parsed, 112,
                 parsed.part.thread, session)
         elseif TOPIC[parsed.kind] then
-            items.topic:add_le(derived[TOPIC[parsed.kind]], parsed.tvb(layout.PART_OFFSET, 2))
+            part:add_le(derived[TOPIC[parsed.kind]], parsed.tvb(layout.PART_OFFSET, 2))
         elseif parsed.kind == KIND.CONFIG_READ or parsed.kind == KIND.CONFIG_WRITE then
             local register = config_space.register(parsed.part.offset:tonumber(),
                 func.capabilities)
@@ -85,14 +107,12 @@ local function build(enums, layout, record, config_space, fields)
 
     function tree.links(root, parsed, session, frame)
         for _, link in ipairs(LINKS) do
-            if session[link][frame] then
-                root:add(derived[link], session[link][frame]):set_generated()
-            end
+            add_generated(root, derived[link], session[link][frame], parsed)
         end
         local elapsed = session.response_ns[frame]
         if elapsed then
-            root:add(derived.response_time,
-                NSTime.new(math.floor(elapsed / 1e9), elapsed % 1e9)):set_generated()
+            add_generated(root, derived.response_time,
+                NSTime.new(math.floor(elapsed / 1e9), elapsed % 1e9), parsed)
         end
     end
 
