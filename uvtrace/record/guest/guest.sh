@@ -73,8 +73,10 @@ release() {
 describe() {
 	read -r vendor <"$devices/$1/vendor"
 	read -r device <"$devices/$1/device"
-	names=$(lspci -s "$1" 2>/dev/null | cut -d' ' -f3-)
-	echo "$1|${vendor#0x}|${device#0x}|$names" >>"$share/functions"
+	modules=${DRIVER:-$(modules_of "$1")}
+	module=${modules%%[!A-Za-z0-9_-]*}
+	names=$(lspci -s "$1" 2>/dev/null | cut -d' ' -f2-)
+	echo "$1|${vendor#0x}|${device#0x}|$module|${names#*: }" >>"$share/functions"
 }
 
 load() {
