@@ -166,7 +166,7 @@ MODULE: Final = np.dtype(
         ("build_id", "<u1", (32,)),
     ]
 )
-"""``struct uv_module``: a module's text; the payload is its name."""
+"""``struct uv_module``: a module's text, loaded or unloaded; the payload is its name."""
 
 META: Final = np.dtype(
     [
@@ -249,9 +249,9 @@ _KINDS_OF_VIEW: Final = {
     "life": (
         *range(Kind.IOMAP, Kind.REGION_RELEASE + 1),
         *range(Kind.ENABLE_DEVICE, Kind.SEGMENT_LIMIT + 1),
-        *range(Kind.MODULE_UNLOAD, Kind.ERROR + 1),
+        *range(Kind.PROBE, Kind.ERROR + 1),
     ),
-    "module": (Kind.MODULE_LOAD,),
+    "module": (Kind.MODULE_LOAD, Kind.MODULE_UNLOAD),
     "meta": range(Kind.SNAPSHOT, Kind.LOSS + 1),
 }
 
