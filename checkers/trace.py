@@ -49,8 +49,8 @@ TIME_TOLERANCE_NS = 100_000_000
 """How far time may run back on one CPU.
 
 A record's time is taken before its place in the ring: an interrupt in between puts its own,
-later, records first, and so does a read that is logged when it has come back. Under emulation
-such a stretch can take tens of milliseconds; a clock that is really wrong is off by more.
+later, records first. Under emulation, soft interrupts can take tens of milliseconds of that; a
+clock that is really wrong is off by more.
 """
 
 _KNOWN_KINDS = np.zeros(256, bool)
@@ -101,11 +101,12 @@ class TraceCheck(Check):
         timed = records[records["time_ns"] != 0]
         if len(timed) == 0:
             return
-        times = timed["time_ns"].astype(np.int64)
-        latest_ns = self._latest_ns.get(cpu, int(times[0]))
-        high = np.maximum.accumulate(np.concatenate((np.array([latest_ns], np.int64), times)))
-        for row in np.flatnonzero(high[:-1] - times > TIME_TOLERANCE_NS).tolist():
-            back_ms = (int(high[row]) - int(times[row])) / 1e6
+        # What takes time is logged when it ends, with the time it began.
+        ends = timed["time_ns"].astype(np.int64) + timed["duration_ns"]
+        latest_ns = self._latest_ns.get(cpu, int(ends[0]))
+        high = np.maximum.accumulate(np.concatenate((np.array([latest_ns], np.int64), ends)))
+        for row in np.flatnonzero(high[:-1] - ends > TIME_TOLERANCE_NS).tolist():
+            back_ms = (int(high[row]) - int(ends[row])) / 1e6
             self._at(TRC002, timed[row], f"on CPU {cpu} time runs back by {back_ms:.3f} ms")
         self._latest_ns[cpu] = int(high[-1])
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from uvtrace.check.results import WHOLE_TRACE, Finding, Results, RuleVerdict, Verdict
-from uvtrace.printable import printable
+from uvtrace.trace.texts import printable
 
 _EVIDENCE_SHOWN = 4
 

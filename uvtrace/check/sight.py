@@ -35,6 +35,8 @@ _KINDS_THAT_SHOW = {
 _SIGHT_OF_HOOK = (
     ("dma_", Sight.MAP),
     ("dmam_", Sight.MAP),
+    ("__dma_", Sight.MAP),
+    ("pool-", Sight.MAP),
     ("pci_bus_", Sight.CFG),
     ("pci_read", Sight.CFG),
     ("pci_write", Sight.CFG),
