@@ -55,7 +55,11 @@ bool uv_nested(enum uv_nest_class class);
  */
 bool uv_text_extent(const char *name, unsigned long *start, unsigned long *end);
 
-/* After the hooks are removed: forget pools and handlers that are still alive. */
+/*
+ * After the hooks are removed, which also waits for config accesses: forget
+ * buses, and pools and handlers that are still alive.
+ */
+void uv_config_exit(void);
 void uv_dma_exit(void);
 void uv_irq_exit(void);
 
