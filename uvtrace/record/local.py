@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records a driver on this machine, through ``/dev/uvbus0``."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import mmap
+import os
+import platform
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from uvtrace.errors import EnvironmentLacksError, ExitCode, UsageError, UvtraceError
+from uvtrace.record import abi, build, kernels, lockdown
+from uvtrace.record.binding import PciFunction, find_functions
+from uvtrace.record.consumer import Consumer
+from uvtrace.record.output import Output
+from uvtrace.record.ring import Ring
+from uvtrace.record.session import Drain, Options, Progress, Result
+from uvtrace.trace.enums import RingPolicy, Topic
+from uvtrace.version import VERSION
+
+DEVICE = Path("/dev/uvbus0")
+DEVICE_TIMEOUT_S = 5.0
+
+
+class ModuleRefusedError(UvtraceError):
+    """The kernel module said no to a request; ``number`` is the errno."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+    def __init__(self, what: str, number: int, *, hint: str | None = None) -> None:
+        super().__init__(f"{what}: {os.strerror(number).lower()}", where=str(DEVICE), hint=hint)
+        self.number = number
+
+
+def record_here(options: Options, progress: Progress) -> Result:
+    """Record on this machine; returns when the command has ended.
+
+    Drivers that were bound before are re-bound when recording begins, and stay bound or
+    unbound as ``options.keep_bound`` says. Ctrl-C ends the command and keeps the trace.
+
+    Raises:
+        EnvironmentLacksError: not root, no headers, a locked-down kernel.
+        UsageError: no such PCI function.
+        ModuleRefusedError: the module does not accept what it is asked for.
+    """
+    require_root()
+    functions = find_functions(options.devices)
+    progress.stage("build")
+    with loaded_module(), Device() as device:
+        return _Recording(options, progress, functions, device).run()
+
+
+def require_root() -> None:
+    """Raises EnvironmentLacksError for anybody but root."""
+    if os.geteuid() != 0:
+        raise EnvironmentLacksError(
+            "recording on this machine needs root", hint="run it with sudo, or record in a VM: --vm"
+        )
+
+
+@contextmanager
+def loaded_module() -> Iterator[None]:
+    """uvbus.ko for the running kernel, loaded while the context lasts.
+
+    One that is loaded already is used, and left loaded.
+    """
+    if DEVICE.exists():
+        yield
+        return
+    lockdown.require_module_loading()
+    module = build.module_for(kernels.running())
+    _tool(["insmod", str(module)], "uvbus.ko does not load")
+    try:
+        deadline = time.monotonic() + DEVICE_TIMEOUT_S
+        while not DEVICE.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        yield
+    finally:
+        # Refused while a driver still holds trapped addresses: it stays, and serves them.
+        subprocess.run(["rmmod", "uvbus"], capture_output=True, timeout=30, check=False)
+
+
+class Device:
+    """``/dev/uvbus0``, open; a context."""
+
+    def __init__(self, path: Path = DEVICE) -> None:
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise ModuleRefusedError("cannot open it", error.errno or 0) from error
+
+    def control(self, request: int, argument: ctypes.Structure | None, what: str) -> None:
+        """An ioctl; the structure is updated in place.
+
+        Raises:
+            ModuleRefusedError: the module said no.
+        """
+        try:
+            if argument is None:
+                fcntl.ioctl(self._file, request)
+            else:
+                fcntl.ioctl(self._file, request, argument, True)
+        except OSError as error:
+            hint = "another recording is running" if error.errno == 16 else None
+            raise ModuleRefusedError(what, error.errno or 0, hint=hint) from error
+
+    def info(self) -> abi.Info:
+        """What the module says of itself.
+
+        Raises:
+            ModuleRefusedError: it is of another version.
+        """
+        info = abi.Info()
+        self.control(abi.IOC_INFO, info, "cannot ask the module")
+        if info.abi != abi.ABI_VERSION:
+            raise UvtraceError(
+                f"uvbus.ko has ABI {info.abi}, not {abi.ABI_VERSION}",
+                where=str(DEVICE),
+                hint="unload it: rmmod uvbus",
+            )
+        return info
+
+    def map_ring(self, size: int) -> mmap.mmap:
+        """The ring, writable and shared with the kernel."""
+        return mmap.mmap(self._file, size)
+
+    def statistics(self) -> dict[str, int]:
+        """The module's counters."""
+        stats = abi.Stats()
+        self.control(abi.IOC_STATS, stats, "cannot read statistics")
+        return stats.as_dict()
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+
+class _Recording:
+    """One run on this machine."""
+
+    def __init__(
+        self, options: Options, progress: Progress, functions: list[PciFunction], device: Device
+    ) -> None:
+        self._options = options
+        self._progress = progress
+        self._functions = functions
+        self._device = device
+        self._result = Result(options.output)
+        self._begun = time.monotonic()
+
+    def run(self) -> Result:
+        self._stage("arm")
+        self._arm()
+        info = self._device.info()
+        ring = Ring(self._device.map_ring(info.ring_bytes))
+        output = self._open(ring)
+        with output:
+            drain = Drain(Consumer(ring, functions=len(self._functions)), output, self._progress)
+            try:
+                self._work(drain)
+            except KeyboardInterrupt:
+                self._result.ended = "interrupted"
+            finally:
+                self._device.control(abi.IOC_STOP, None, "cannot stop")
+                drain.finish()
+            self._conclude(output)
+        self._device.control(abi.IOC_DESELECT, None, "cannot forget the functions")
+        return self._result
+
+    def _stage(self, name: str) -> None:
+        self._result.stages[name] = time.monotonic() - self._begun
+        self._progress.stage(name)
+
+    def _arm(self) -> None:
+        """Mappings that exist before arming cannot be trapped: unbind first, then start."""
+        setup = abi.RingSetup(bytes=self._options.ring_bytes, policy=int(self._options.policy))
+        self._device.control(abi.IOC_DESELECT, None, "cannot forget an earlier choice")
+        self._device.control(abi.IOC_RING, setup, "cannot make the ring")
+        for function in self._functions:
+            function.release()
+            self._device.control(
+                abi.IOC_SELECT, function.as_select(), f"cannot select {function.name}"
+            )
+        self._device.control(abi.IOC_START, None, "cannot start")
+
+    def _open(self, ring: Ring) -> Output:
+        output = Output(
+            self._options.output,
+            functions=[(found.name, found.description()) for found in self._functions],
+            os_release=platform.release(),
+            command=shlex.join(self._options.command),
+            clock_offset_ns=ring.clock.offset_ns,
+            snaplen=self._options.snaplen,
+        )
+        output.begin_at(ring.clock.mono_ns)
+        output.write_json(Topic.SESSION, self._session())
+        return output
+
+    def _session(self) -> dict[str, Any]:
+        return {
+            "tool": f"uvtrace {VERSION}",
+            "source": "local",
+            "command": list(self._options.command),
+            "devices": [str(device) for device in self._options.devices],
+            "driver": self._options.driver,
+            "kernel": platform.release(),
+            "host": " ".join(platform.uname()),
+            "cpus": os.cpu_count(),
+            "ring_bytes": self._options.ring_bytes,
+            "policy": RingPolicy(self._options.policy).name.lower(),
+            "snaplen": self._options.snaplen,
+            "timeout_s": self._options.timeout_s,
+            "keep_bound": self._options.keep_bound,
+        }
+
+    def _work(self, drain: Drain) -> None:
+        """Bind, run the command, unbind; the ring is drained all the while."""
+        self._stage("bind")
+        for function in self._functions:
+            self._meanwhile(drain, function.bind_commands(self._options.driver))
+            if function.driver() is None:
+                raise UvtraceError("no driver was bound to it", where=function.name)
+        self._stage("command")
+        self._run_command(drain)
+        if not self._options.keep_bound:
+            self._stage("unbind")
+            for function in self._functions:
+                self._meanwhile(drain, function.unbind_commands())
+
+    def _meanwhile(self, drain: Drain, command: list[str]) -> None:
+        """Run a short shell command while draining: probing may take seconds."""
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+            while child.poll() is None:
+                drain.step()
+            said = child.stderr.read().decode(errors="replace").strip() if child.stderr else ""
+        if child.returncode:
+            raise UvtraceError(said or "failed", where=shlex.join(command[3:] or command))
+
+    def _run_command(self, drain: Drain) -> None:
+        online = [os.sysconf("SC_NPROCESSORS_ONLN")]
+        deadline = time.monotonic() + self._options.timeout_s
+        child = subprocess.Popen(self._options.command, start_new_session=True)
+        try:
+            while child.poll() is None and time.monotonic() < deadline:
+                drain.step()
+        finally:
+            _end(child)
+        if child.returncode is not None and time.monotonic() >= deadline:
+            self._result.ended = "timeout"
+        self._result.exit_code = child.returncode
+        self._result.cpus = [*online, os.sysconf("SC_NPROCESSORS_ONLN")]
+
+    def _conclude(self, output: Output) -> None:
+        self._result.statistics = self._device.statistics()
+        self._result.lost = output.lost
+        self._stage("done")
+        output.write_json(Topic.RESULT, self._result.as_metadata())
+        self._result.records = output.records
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a command and what it has started, if it still runs."""
+    if child.poll() is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(2)
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _tool(command: list[str], what: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except FileNotFoundError as error:
+        raise EnvironmentLacksError(
+            f"{command[0]} is not installed", hint="apt install kmod"
+        ) from error
+    if done.returncode:
+        raise EnvironmentLacksError(f"{what}: {done.stderr.strip()}", hint="see: dmesg | tail")
+
+
+def require_pci_devices(options: Options) -> None:
+    """Raises UsageError for a device that is not of this machine."""
+    for device in options.devices:
+        if str(device).startswith("qemu:"):
+            raise UsageError("QEMU's devices need a VM", where=str(device), hint="add --vm")
