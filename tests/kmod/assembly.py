@@ -11,14 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-QUADS = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi") + tuple(
-    f"r{i}" for i in range(8, 16)
-)
-LONGS = ("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi") + tuple(
-    f"r{i}d" for i in range(8, 16)
-)
-WORDS = ("ax", "cx", "dx", "bx", "sp", "bp", "si", "di") + tuple(f"r{i}w" for i in range(8, 16))
-BYTES = ("al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil") + tuple(f"r{i}b" for i in range(8, 16))
+_EXTENDED = [f"r{i}" for i in range(8, 16)]
+QUADS = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *_EXTENDED)
+LONGS = ("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", *(f"{r}d" for r in _EXTENDED))
+WORDS = ("ax", "cx", "dx", "bx", "sp", "bp", "si", "di", *(f"{r}w" for r in _EXTENDED))
+BYTES = ("al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil", *(f"{r}b" for r in _EXTENDED))
 HIGH_BYTES = ("ah", "ch", "dh", "bh")
 REGISTERS = {1: BYTES, 2: WORDS, 4: LONGS, 8: QUADS}
 SUFFIX = {1: "b", 2: "w", 4: "l", 8: "q"}
