@@ -115,6 +115,8 @@ static int uv_target_add(struct uv_hook *hook)
 		uv_missing_count++;
 		return 0;
 	}
+	if (hook->bind)
+		hook->bind(hook->original);
 	uv_targets[uv_target_count].address = (unsigned long)hook->original;
 	uv_targets[uv_target_count++].wrapper = (unsigned long)hook->wrapper;
 	return 0;

@@ -346,40 +346,30 @@ void uv_irq_stop(void)
 
 /* ---- threaded handlers: the kernel's two callers of thread_fn ---- */
 
-static irqreturn_t uv_thread_run(enum uv_irq_hook_index which, struct irq_desc *desc,
-				 struct irqaction *action)
-{
-	irqreturn_t (*original)(struct irq_desc *desc, struct irqaction *action);
-	struct uv_run run;
-	irqreturn_t result;
-
-	original = uv_irq_hooks[which].original;
-	uv_run_begin(action, &run, true);
-	result = original(desc, action);
-	if (run.tag)
-		uv_run_end(action, &run, true, result);
-	return result;
+#define UV_DEFINE_THREAD(name)							\
+DEFINE_STATIC_CALL_NULL(name##_original, uv_thread_fn);				\
+										\
+void name##_bind(void *original)						\
+{										\
+	static_call_update(name##_original, (uv_thread_fn *)original);		\
+}										\
+										\
+irqreturn_t uv_##name(struct irq_desc *desc, struct irqaction *action)		\
+{										\
+	irqreturn_t result;							\
+	struct uv_run run;							\
+										\
+	uv_hook_enter();							\
+	uv_run_begin(action, &run, true);					\
+	result = static_call(name##_original)(desc, action);			\
+	if (run.tag)								\
+		uv_run_end(action, &run, true, result);				\
+	uv_hook_exit();								\
+	return result;								\
 }
 
-irqreturn_t uv_irq_thread_fn(struct irq_desc *desc, struct irqaction *action)
-{
-	irqreturn_t result;
-
-	uv_hook_enter();
-	result = uv_thread_run(UV_HOOK_THREAD, desc, action);
-	uv_hook_exit();
-	return result;
-}
-
-irqreturn_t uv_irq_forced_thread_fn(struct irq_desc *desc, struct irqaction *action)
-{
-	irqreturn_t result;
-
-	uv_hook_enter();
-	result = uv_thread_run(UV_HOOK_FORCED_THREAD, desc, action);
-	uv_hook_exit();
-	return result;
-}
+UV_DEFINE_THREAD(irq_thread_fn)
+UV_DEFINE_THREAD(irq_forced_thread_fn)
 
 /* ---- registration ---- */
 

@@ -6,6 +6,7 @@
  *   chardev.c   /dev/uvbus0: ioctl, mmap, poll
  *   function.c  the PCI functions that are traced; bus notifier; snapshots
  *   log.c       an event becomes a record in the ring
+ *   clock.c     CLOCK_MONOTONIC without the price of a device register
  *   site.c      code addresses become module + offset, named once in-band
  *   hook.c      redirects exported kernel functions to wrappers (ftrace)
  *   iomap.c     ioremap family: hands out trapped addresses, looks them up
@@ -131,7 +132,7 @@ void uv_event(struct uv_record *rec, enum uv_kind kind, const struct uv_function
 void uv_event_at(struct uv_record *rec, const struct uv_function *fn,
 		 unsigned long ip, bool is_call);
 
-/* Nanoseconds for rec->time_ns: set it before what is timed; uv_emit() turns it into duration. */
+/* clock.c: for rec->time_ns: set it before what is timed; uv_emit() makes a duration of it. */
 u64 uv_clock(void);
 
 /*
@@ -139,6 +140,10 @@ u64 uv_clock(void);
  * duration_ns becomes now - time_ns. Any context but NMI; never sleeps.
  */
 void uv_emit(struct uv_record *rec, const void *payload, u32 length);
+
+/* The same two for callers that have interrupts off already. */
+u64 uv_clock_irqs_off(void);
+void uv_emit_irqs_off(struct uv_record *rec, const void *payload, u32 length);
 
 /* Events that could not be recorded: cause of enum uv_loss_cause. what: text or NULL. */
 void uv_loss(enum uv_loss_cause cause, const struct uv_function *fn, u64 count,
@@ -180,13 +185,18 @@ void *uv_kernel_symbol(const char *name);
  *	be a tail call: end the wrapper with uv_hook_exit().
  * @kinds: the records that it gives, for messages ("map", "request-irq")
  * @optional: absent on some supported kernels; its absence is no loss
- * @original: out: address of the function, for those that are not exported
+ * @bind: told the function's address before the hook works, for those that are
+ *	not exported: sets the static call that the wrapper makes. A call
+ *	through a pointer would trap where IBT is on and the kernel has sealed
+ *	the function's ENDBR.
+ * @original: out: address of the function
  */
 struct uv_hook {
 	const char	*name;
 	void		*wrapper;
 	const char	*kinds;
 	bool		optional;
+	void		(*bind)(void *original);
 	void		*original;
 };
 
@@ -223,6 +233,7 @@ extern const unsigned int uv_iomap_hook_count, uv_dma_hook_count, uv_irq_hook_co
 u64 uv_iomaps_live(void);
 /* Drop the tombstones: their function indexes are about to lose their meaning. */
 void uv_iomaps_forget(void);
+void uv_trap_forget_code(void);		/* a module goes: its addresses may be reused */
 int uv_trap_init(void);
 void uv_trap_exit(void);
 

@@ -202,24 +202,26 @@ UV_DEFINE_VECTORS_FREE(pci_disable_msi)
 UV_DEFINE_VECTORS_FREE(pci_disable_msix)
 UV_DEFINE_VECTORS_FREE(pci_free_irq_vectors)
 
+typedef void uv_msi_release_fn(void *pdev);
+UV_ORIGINAL(pcim_msi_release, uv_msi_release_fn)
+
 /* devres of a managed device frees what its driver did not; some kernels inline the rest */
 static void uv_pcim_msi_release(void *pdev)
 {
-	void (*original)(void *pdev) = uv_irq_hooks[UV_HOOK_MSI_RELEASE].original;
 	struct uv_nest nest;
 
 	uv_hook_enter();
 	if (uv_nest_enter(&nest, UV_NEST_VECTORS) && uv_recording())
 		uv_vectors_freed(pdev, _RET_IP_);
-	original(pdev);
+	static_call(pcim_msi_release_original)(pdev);
 	uv_nest_exit(&nest);
 	uv_hook_exit();
 }
 
 struct uv_hook uv_irq_hooks[] = {
-	[UV_HOOK_THREAD] = UV_HOOK(irq_thread_fn, "handler-enter of threads"),
-	[UV_HOOK_FORCED_THREAD] = UV_HOOK(irq_forced_thread_fn, "handler-enter of threads"),
-	[UV_HOOK_MSI_RELEASE] = UV_HOOK_OPTIONAL(pcim_msi_release, "vector-free"),
+	UV_HOOK_STATIC(irq_thread_fn, "handler-enter of threads"),
+	UV_HOOK_STATIC(irq_forced_thread_fn, "handler-enter of threads"),
+	UV_HOOK_STATIC_OPTIONAL(pcim_msi_release, "vector-free"),
 	UV_HOOK(request_threaded_irq, "irq-request"),
 	UV_HOOK(free_irq, "irq-free"),
 	UV_HOOK(pci_alloc_irq_vectors_affinity, "vector-alloc"),

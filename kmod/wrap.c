@@ -85,14 +85,27 @@ bool uv_nested(enum uv_nest_class class)
 	return found;
 }
 
+typedef int uv_size_offset_fn(unsigned long address, unsigned long *size,
+			      unsigned long *offset);
+UV_ORIGINAL(kallsyms_lookup_size_offset, uv_size_offset_fn)
+
 bool uv_text_extent(const char *name, unsigned long *start, unsigned long *end)
 {
-	int (*lookup)(unsigned long address, unsigned long *size, unsigned long *offset);
+	static bool bound;	/* under uv_mutex */
 	unsigned long size, offset;
+	void *lookup;
 
-	lookup = uv_kernel_symbol("kallsyms_lookup_size_offset");
+	lockdep_assert_held(&uv_mutex);
+	if (!bound) {
+		lookup = uv_kernel_symbol("kallsyms_lookup_size_offset");
+		if (!lookup)
+			return false;
+		kallsyms_lookup_size_offset_bind(lookup);
+		bound = true;
+	}
 	*start = (unsigned long)uv_kernel_symbol(name);
-	if (!lookup || !*start || !lookup(*start, &size, &offset))
+	if (!*start ||
+	    !static_call(kallsyms_lookup_size_offset_original)(*start, &size, &offset))
 		return false;
 	*end = *start + size;
 	return true;

@@ -5,6 +5,7 @@
 
 #include <linux/list.h>
 #include <linux/rcupdate.h>
+#include <linux/static_call.h>
 
 #include "uvbus.h"
 
@@ -50,8 +51,26 @@ void uv_nest_exit(struct uv_nest *nest);
 bool uv_nested(enum uv_nest_class class);
 
 /*
+ * A kernel function that is not exported: UV_ORIGINAL(name, type) defines the
+ * static call name_original and name_bind() for its hook. A direct call, as one
+ * through a pointer would trap where IBT is on and ENDBR has been sealed.
+ */
+#define UV_ORIGINAL(name, type)							\
+	DEFINE_STATIC_CALL_NULL(name##_original, type);				\
+	static void name##_bind(void *original)					\
+	{									\
+		static_call_update(name##_original, (type *)original);		\
+	}
+
+#define UV_HOOK_STATIC(fn, what)						\
+	{ .name = #fn, .wrapper = uv_##fn, .kinds = what, .bind = fn##_bind }
+#define UV_HOOK_STATIC_OPTIONAL(fn, what)					\
+	{ .name = #fn, .wrapper = uv_##fn, .kinds = what, .bind = fn##_bind,	\
+	  .optional = true }
+
+/*
  * Where a kernel function's text lies: [*start, *end). False if this kernel
- * does not have it. Process context.
+ * does not have it. Under uv_mutex.
  */
 bool uv_text_extent(const char *name, unsigned long *start, unsigned long *end);
 
