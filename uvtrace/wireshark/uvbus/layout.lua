@@ -11,6 +11,7 @@ layout.VERSION = 1
 layout.RECORD_SIZE = 128
 layout.FUNCTION_NONE = 0xffff
 layout.BAR_NONE = 0xff
+layout.MODULE_UNKNOWN = 0xffff
 
 layout.size = { u8 = 1, u16 = 2, u32 = 4, u64 = 8, s32 = 4, bytes16 = 16, bytes32 = 32 }
 
@@ -116,7 +117,7 @@ layout.parts = {
     },
     meta = {
         prefix = "meta.", label = "Metadata",
-        { "topic", "u16", nil, "Topic" },
+        { "topic", "u16", nil, "Topic number" },
         { "reserved", "u16", nil, "Reserved", "hex" },
         { "document", "u32", nil, "Document" },
         { "chunk", "u32", nil, "Chunk" },

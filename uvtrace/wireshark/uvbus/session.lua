@@ -5,6 +5,7 @@
 
 local function build(enums, layout, record, new_mappings, config_space)
     local KIND, PHASE, STATUS = enums.KIND, enums.PHASE, enums.STATUS
+    local OFFSET_MASK = UInt64(0xffffffff, 0xffff)
     local Session = {}
     Session.__index = Session
 
@@ -175,9 +176,13 @@ local function build(enums, layout, record, new_mappings, config_space)
         local symbol = self.symbols[site:tohex()]
         if symbol then return symbol end
         local module = site:rshift(48):tonumber()
-        local offset = record.hex(site:band(UInt64(0xffffffff, 0xffff)))
-        if module == 0 then return "kernel+" .. offset end
-        local name = self.modules[module] or ("module " .. module)
+        local offset = record.hex(site:band(OFFSET_MASK))
+        local name = self.modules[module]
+        if module == layout.MODULE_UNKNOWN then
+            name = "?"
+        elseif not name then
+            name = module == 0 and "kernel" or ("module " .. module)
+        end
         return string.format("%s [%s]", offset, name)
     end
 

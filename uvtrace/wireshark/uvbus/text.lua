@@ -39,7 +39,7 @@ local function build(enums, layout, record, config_space)
     local function place(parsed, func)
         local access = parsed.part
         if parsed.kind <= KIND.CONFIG_WRITE then
-            local offset = access.offset:tonumber()
+            local offset = parsed.address:tonumber()
             local name = config_space.register(offset, func.capabilities)
             return name and string.format("%s (0x%02x)", name, offset)
                 or string.format("0x%02x", offset)
@@ -140,7 +140,7 @@ local function build(enums, layout, record, config_space)
         if kind <= KIND.REGION_RELEASE then return region(parsed) end
         local line = ""
         if kind == KIND.DMA_MASK then
-            line = hex(parsed.value)
+            line = hex(parsed.value) .. (part.new_state == 1 and " coherent" or " streaming")
         elseif kind == KIND.SEGMENT_LIMIT then
             line = string.format("%s boundary %s", count(parsed.length), hex(part.segment_boundary))
         elseif kind == KIND.MODULE_UNLOAD then
