@@ -8,18 +8,12 @@
  */
 #include <linux/hardirq.h>
 #include <linux/irq_work.h>
-#include <linux/timekeeping.h>
 
 #include "log.h"
 
 DEFINE_PER_CPU(struct uv_counters, uv_counters);
 
 static atomic64_t uv_tags = ATOMIC64_INIT(0);
-
-u64 uv_clock(void)
-{
-	return ktime_get_mono_fast_ns();
-}
 
 u64 uv_new_tag(void)
 {
@@ -71,13 +65,10 @@ void uv_event_at(struct uv_record *rec, const struct uv_function *fn,
 		rec->caller = uv_site(frame, true);
 }
 
-void uv_emit(struct uv_record *rec, const void *payload, u32 length)
+void uv_emit_irqs_off(struct uv_record *rec, const void *payload, u32 length)
 {
-	unsigned long irq_flags;
-	u64 now, duration;
+	u64 now = uv_clock_irqs_off(), duration;
 
-	local_irq_save(irq_flags);
-	now = uv_clock();
 	if (rec->time_ns) {
 		duration = now - rec->time_ns;
 		rec->duration_ns = min_t(u64, duration, U32_MAX);
@@ -88,6 +79,14 @@ void uv_emit(struct uv_record *rec, const void *payload, u32 length)
 		uv_count(UV_COUNT_RECORDS);
 		uv_ring_wake();	/* the ring's memory stays while interrupts are off */
 	}
+}
+
+void uv_emit(struct uv_record *rec, const void *payload, u32 length)
+{
+	unsigned long irq_flags;
+
+	local_irq_save(irq_flags);
+	uv_emit_irqs_off(rec, payload, length);
 	local_irq_restore(irq_flags);
 }
 

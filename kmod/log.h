@@ -24,6 +24,9 @@ u64 uv_counter_sum(enum uv_counter which);
 u32 uv_state(void);
 int uv_ring_use(int change);		/* mmaps of the ring; setup is refused while > 0 */
 
+/* clock.c */
+void uv_clock_start(void);
+
 /* function.c */
 int uv_function_select(struct uv_select *select);
 int uv_function_deselect_all(void);

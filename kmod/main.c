@@ -12,6 +12,7 @@
 #include <linux/vmalloc.h>
 
 #include "log.h"
+#include "wrap.h"
 
 #define IVSHMEM_VENDOR		0x1af4
 #define IVSHMEM_DEVICE		0x1110
@@ -220,6 +221,7 @@ int uv_start(void)
 		return err;
 	uv_sites_restart();
 	uv_counters_clear();
+	uv_clock_start();
 	uv_ring.header->start_mono_ns = uv_clock();
 	uv_ring.header->start_real_ns = ktime_get_real_ns();
 	uv_ring_set_state(&uv_ring, UV_RING_RUNNING);
@@ -297,6 +299,9 @@ static void __exit uv_exit(void)
 		uv_hooks_remove();
 		uv_trap_exit();
 	}
+	uv_config_exit();
+	uv_irq_exit();
+	uv_dma_exit();
 	uv_functions_exit();
 	irq_work_sync(&uv_wake_work);
 	if (uv_ring_memory)

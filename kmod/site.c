@@ -318,6 +318,7 @@ static int uv_module_event(struct notifier_block *nb, unsigned long event, void 
 				uv_modules[i].told = false;
 			}
 		uv_module_forget(mod);
+		uv_trap_forget_code();
 		break;
 	}
 	return NOTIFY_OK;

@@ -10,8 +10,13 @@
  * An instruction that is no plain load or store is logged with its bytes and
  * then runs itself: the register gets the real address for one single step.
  *
- * Runs with interrupts as the driver had them, never sleeps, may nest.
+ * Never sleeps, may nest (in the memory side of a string instruction: no
+ * further than the kernel itself would). Interrupts are off from the decoding to
+ * the end of a single access, which costs the driver nothing, as an instruction
+ * cannot be interrupted either; a string instruction runs with interrupts as the
+ * driver had them.
  */
+#include <linux/hash.h>
 #include <linux/io.h>
 #include <linux/kdebug.h>
 #include <linux/kprobes.h>
@@ -33,7 +38,32 @@ struct uv_trap {
 	u64		*gpr[GPRS];
 	struct uv_insn	insn;
 	u8		bytes[UV_INSN_MAX];
+	bool		irqs_off;	/* by us, during this access */
 };
+
+/*
+ * Instructions seen lately on this CPU, by address; interrupts off. A module
+ * that goes makes them all void: another may come to its address.
+ */
+#define DECODED_BITS	6
+
+struct uv_decoded {
+	unsigned long	ip;
+	unsigned int	generation;
+	struct uv_insn	insn;
+};
+
+struct uv_decoded_cache {
+	struct uv_decoded entry[1 << DECODED_BITS];
+};
+
+static DEFINE_PER_CPU(struct uv_decoded_cache, uv_decoded);
+static atomic_t uv_decode_generation = ATOMIC_INIT(1);
+
+void uv_trap_forget_code(void)
+{
+	atomic_inc(&uv_decode_generation);
+}
 
 /* A trapped pointer in a register, replaced for one single step. */
 struct uv_swap {
@@ -139,6 +169,8 @@ static void uv_describe(struct uv_record *rec, const struct uv_trap *trap,
 	if (map)
 		fn = rcu_dereference(uv_functions[map->function]);
 	uv_event(rec, kind, fn);
+	if (trap->regs->flags & X86_EFLAGS_IF)
+		rec->flags &= ~UV_FLAG_IRQS_OFF;
 	rec->length = access->width;
 	rec->access.width = access->width;
 	rec->access.bar = UV_BAR_NONE;
@@ -167,9 +199,18 @@ static void uv_describe(struct uv_record *rec, const struct uv_trap *trap,
 	uv_event_at(rec, fn, trap->regs->ip, false);
 }
 
+static void uv_trap_emit(const struct uv_trap *trap, struct uv_record *rec)
+{
+	if (trap->irqs_off)
+		uv_emit_irqs_off(rec, NULL, 0);
+	else
+		uv_emit(rec, NULL, 0);
+}
+
 static __u64 uv_trap_read(void *context, const struct uv_bus_access *access)
 {
 	struct uv_target target = uv_target_of(access->address, access->width);
+	struct uv_trap *trap = context;
 	struct uv_record rec;
 	u64 value;
 
@@ -177,12 +218,12 @@ static __u64 uv_trap_read(void *context, const struct uv_bus_access *access)
 		uv_count(UV_COUNT_STRAY);
 	if (!uv_recording())
 		return target.fault ? ~0ULL : uv_real_read(&target, access->width);
-	uv_describe(&rec, context, &target, UV_KIND_MMIO_READ, access);
+	uv_describe(&rec, trap, &target, UV_KIND_MMIO_READ, access);
 	rec.phase = UV_PHASE_WHOLE;
-	rec.time_ns = uv_clock();
+	rec.time_ns = trap->irqs_off ? uv_clock_irqs_off() : uv_clock();
 	value = target.fault ? ~0ULL : uv_real_read(&target, access->width);
 	rec.value = uv_truncate(value, access->width);
-	uv_emit(&rec, NULL, 0);
+	uv_trap_emit(trap, &rec);
 	return value;
 }
 
@@ -196,7 +237,7 @@ static void uv_trap_write(void *context, const struct uv_bus_access *access)
 	if (uv_recording()) {
 		uv_describe(&rec, context, &target, UV_KIND_MMIO_WRITE, access);
 		rec.value = access->value;
-		uv_emit(&rec, NULL, 0);
+		uv_trap_emit(context, &rec);
 	}
 	if (!target.fault)
 		uv_real_write(&target, access->width, access->value);
@@ -230,7 +271,7 @@ static void uv_log_undecoded(struct uv_trap *trap, u64 address)
 	rec.flags |= UV_FLAG_UNDECODED;
 	rec.access.insn_length = trap->insn.length;
 	memcpy(rec.access.insn, trap->bytes, min_t(size_t, trap->insn.length, UV_INSN_MAX));
-	uv_emit(&rec, NULL, 0);
+	uv_trap_emit(trap, &rec);
 }
 
 /* Real addresses for the trapped ones in registers; false: there is none to use. */
@@ -263,7 +304,6 @@ static bool uv_single_step(struct uv_trap *trap, u64 address)
 {
 	struct uv_target target = uv_target_of(address, max_t(u8, trap->insn.width, 1));
 	struct uv_step *step;
-	unsigned long irq_flags;
 
 	uv_log_undecoded(trap, address);
 	if (target.fault) {
@@ -272,16 +312,12 @@ static bool uv_single_step(struct uv_trap *trap, u64 address)
 		return true;
 	}
 	/*
-	 * Off until the #DB: nothing else runs on this CPU in between. They
-	 * stay off when this returns, as the interrupted context has them off
-	 * from here on.
+	 * Interrupts stay off until the #DB, so that nothing else runs on this
+	 * CPU in between.
 	 */
-	local_irq_save(irq_flags);
 	step = this_cpu_ptr(&uv_steps);
-	if (step->active || !uv_swap_in(trap, step)) {
-		local_irq_restore(irq_flags);
+	if (step->active || !uv_swap_in(trap, step))
 		return false;
-	}
 	step->active = true;
 	step->string = !trap->insn.modrm;
 	step->flags = trap->regs->flags & (X86_EFLAGS_TF | X86_EFLAGS_IF);
@@ -315,6 +351,7 @@ static bool uv_step_done(struct pt_regs *regs)
 
 /* ---- the trap ---- */
 
+/* Into trap->bytes and trap->insn. */
 static bool uv_fetch(struct uv_trap *trap)
 {
 	unsigned long ip = trap->regs->ip;
@@ -333,6 +370,27 @@ static bool uv_fetch(struct uv_trap *trap)
 			trap->bytes[0] = probe->opcode;
 	}
 	return !uv_decode(trap->bytes, avail, &trap->insn);
+}
+
+static bool uv_fetch_cached(struct uv_trap *trap)
+{
+	unsigned long ip = trap->regs->ip;
+	struct uv_decoded *seen;
+	unsigned int generation = atomic_read(&uv_decode_generation);
+
+	seen = &this_cpu_ptr(&uv_decoded)->entry[hash_long(ip, DECODED_BITS)];
+	if (seen->ip == ip && seen->generation == generation) {
+		trap->insn = seen->insn;
+		return true;
+	}
+	if (!uv_fetch(trap))
+		return false;
+	if (trap->insn.op != UV_OP_UNKNOWN) {	/* those are logged with their bytes */
+		seen->ip = ip;
+		seen->generation = generation;
+		seen->insn = trap->insn;
+	}
+	return true;
 }
 
 /* The trapped address that the instruction uses, or 0. */
@@ -360,37 +418,55 @@ static u64 uv_trap_address(struct uv_trap *trap)
 	return 0;
 }
 
+static bool uv_trap_execute(struct uv_trap *trap, u64 address)
+{
+	struct pt_regs *regs = trap->regs;
+
+	switch (uv_execute(&trap->insn, trap->gpr, regs->ip + trap->insn.length, regs->flags,
+			   &uv_trap_ops, trap)) {
+	case UV_EXEC_DONE:
+		regs->ip += trap->insn.length;
+		return true;
+	case UV_EXEC_AGAIN:
+		return true;
+	default:
+		return uv_single_step(trap, address);
+	}
+}
+
 static bool uv_trap_handle(struct pt_regs *regs, bool stack_fault)
 {
+	unsigned long irq_flags;
+	bool handled = false;
 	struct uv_trap trap;
 	u64 address;
 
 	if (user_mode(regs))
 		return false;
 	trap.regs = regs;
+	trap.irqs_off = true;
 	uv_trap_registers(&trap);
-	if (!uv_fetch(&trap))
-		return false;
+	local_irq_save(irq_flags);
+	if (!uv_fetch_cached(&trap))
+		goto out;
 	address = uv_trap_address(&trap);
 	if (!address)
-		return false;
+		goto out;
 	uv_count(UV_COUNT_TRAPS);
 	if (stack_fault)
 		uv_count(UV_COUNT_STACK_FAULTS);
-	if (trap.insn.op == UV_OP_UNKNOWN)
-		return uv_single_step(&trap, address);
-	if (uv_insn_is_string(&trap.insn))
+	if (uv_insn_is_string(&trap.insn)) {
 		uv_count(UV_COUNT_STRING_TRAPS);
-	switch (uv_execute(&trap.insn, trap.gpr, regs->ip + trap.insn.length, regs->flags,
-			   &uv_trap_ops, &trap)) {
-	case UV_EXEC_DONE:
-		regs->ip += trap.insn.length;
-		return true;
-	case UV_EXEC_AGAIN:
-		return true;
-	default:
-		return uv_single_step(&trap, address);
+		trap.irqs_off = false;
+		local_irq_restore(irq_flags);
+		return uv_trap_execute(&trap, address);
 	}
+	handled = uv_trap_execute(&trap, address);
+out:
+	/* a single step has taken the interrupt flag out of regs: leave them off */
+	if (!this_cpu_ptr(&uv_steps)->active)
+		local_irq_restore(irq_flags);
+	return handled;
 }
 
 static int uv_die(struct notifier_block *nb, unsigned long event, void *data)
