@@ -56,6 +56,9 @@ clock that is really wrong is off by more.
 _KNOWN_KINDS = np.zeros(256, bool)
 _KNOWN_KINDS[[kind for kind in Kind if kind not in (Kind.PAD, Kind.CONTINUATION)]] = True
 
+_IS_TIMED = _KNOWN_KINDS & (np.arange(256) < Kind.SNAPSHOT)
+_IS_TIMED[[Kind.MODULE_LOAD, Kind.MODULE_UNLOAD]] = False
+
 
 class TraceCheck(Check):
     """Judges that the trace is whole, in order and understood."""
@@ -97,8 +100,8 @@ class TraceCheck(Check):
                 self._at(TRC001, record, text)
 
     def _judge_time(self, cpu: int, records: NDArray[np.void]) -> None:
-        # Loss and imported marks may carry no time of their own.
-        timed = records[records["time_ns"] != 0]
+        # What tells of the trace or of modules has the time at which it was told, or none.
+        timed = records[_IS_TIMED[records["kind"]]]
         if len(timed) == 0:
             return
         # What takes time is logged when it ends, with the time it began.

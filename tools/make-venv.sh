@@ -18,3 +18,5 @@ fi
 [ -x "$venv/bin/pip" ] || "$python" -m venv "$venv"
 echo "installing uvtrace and its libraries into $venv" >&2
 "$venv/bin/pip" install --quiet --disable-pip-version-check --editable '.[dev]'
+# The build leaves this behind; it would be found first from here, and grow stale.
+rm -rf uvtrace.egg-info

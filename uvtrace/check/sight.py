@@ -114,8 +114,9 @@ class Shown:
         kinds = records["kind"]
         self._kinds[np.unique(kinds)] = True
         own = (records["flags"] & np.uint32(Flag.IMPORTED)) == 0
-        # Metadata is ours even in a converted log; a bus event without the flag is a capture.
-        self._native = self._native or bool(np.any(own & (kinds < Kind.SNAPSHOT)))
+        # Names of modules are told even of a converted log; any other event is a capture.
+        events = (kinds < Kind.SNAPSHOT) & (kinds != Kind.MODULE_LOAD)
+        self._native = self._native or bool(np.any(own & events))
 
     @property
     def sights(self) -> frozenset[Sight]:
