@@ -326,9 +326,10 @@ class _Recording:
         try:
             data = self._spec.console.read_bytes()
         except FileNotFoundError:
-            return ""
-        text = data[-CONSOLE_MAX:].decode(errors="replace").replace("\r", "")
-        return text.strip()
+            data = b""
+        text = data[-CONSOLE_MAX:].decode(errors="replace").replace("\r", "").strip()
+        log = self._share.text("dmesg")  # of a guest that could not go on
+        return f"{text}\n{log}".strip()
 
     def _last_stage(self) -> str:
         return self._reached[-1] if self._reached else "boot"

@@ -20,6 +20,7 @@ stage() {
 
 fail() {
 	echo "$*" >>"$share/error"
+	dmesg | tail -n 40 >"$share/dmesg"
 	stage failed
 	leave
 }
@@ -168,8 +169,9 @@ answers() {
 set_up_network() {
 	wait_until 100 has_interface "$1" || fail "the driver of $1 gives no network interface"
 	interface=$(interface_of "$1")
-	ip address add "$2.15/24" dev "$interface"
-	ip link set "$interface" up
+	ip address add "$2.15/24" dev "$interface" 2>>"$share/warnings"
+	ip link set "$interface" up 2>"$share/ip.error" ||
+		fail "$interface does not go up: $(cat "$share/ip.error")"
 	wait_until 100 has_carrier "$interface" || fail "$interface has no carrier"
 	# e1000 in QEMU drops what it receives for a second after it has been set up.
 	wait_until 15 answers "$2.2" || fail "$2.2 does not answer over $interface"
