@@ -12,6 +12,7 @@
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/stacktrace.h>
+#include <linux/static_call.h>
 #include <linux/version.h>
 
 #include "log.h"
@@ -57,8 +58,12 @@ static unsigned int uv_module_count;
 static DEFINE_RAW_SPINLOCK(uv_modules_lock);	/* any context; nothing taken inside */
 static atomic64_t uv_site_count = ATOMIC64_INIT(0);
 
-static unsigned long (*uv_lookup_name)(const char *name);
-static struct module *(*uv_module_of)(unsigned long address);
+/*
+ * Not exported. Static calls, as a call through a pointer would fault where IBT
+ * is on and the function's unused ENDBR has been sealed.
+ */
+DEFINE_STATIC_CALL_NULL(uv_lookup_name, kallsyms_lookup_name);
+DEFINE_STATIC_CALL_NULL(uv_module_of, __module_address);
 static unsigned long uv_text_start;
 
 /* Longer symbols are cut: they are for people. */
@@ -139,7 +144,7 @@ static u64 uv_site_resolve(unsigned long address)
 	u16 index;
 	u64 offset;
 
-	mod = uv_module_of(address);
+	mod = static_call(uv_module_of)(address);
 	if (!mod) {
 		if (!uv_text_start || address < uv_text_start)
 			return (UV_SITE_MODULE_UNKNOWN << UV_SITE_MODULE_SHIFT) |
@@ -330,7 +335,7 @@ static struct notifier_block uv_module_notifier = {
 
 void *uv_kernel_symbol(const char *name)
 {
-	return (void *)uv_lookup_name(name);
+	return (void *)static_call(uv_lookup_name)(name);
 }
 
 /* kallsyms_lookup_name is not exported: a kprobe finds it. */
@@ -348,20 +353,22 @@ static int uv_find_lookup(void)
 #ifdef CONFIG_X86_KERNEL_IBT
 	address &= ~0xfUL;	/* the probe sits behind ENDBR; functions are aligned to 16 */
 #endif
-	uv_lookup_name = (void *)address;
+	static_call_update(uv_lookup_name, (void *)address);
 	return 0;
 }
 
 int uv_sites_init(void)
 {
 	int err = uv_find_lookup();
+	void *module_of;
 
 	if (err)
 		return err;
-	uv_module_of = uv_kernel_symbol("__module_address");
+	module_of = uv_kernel_symbol("__module_address");
 	uv_text_start = (unsigned long)uv_kernel_symbol("_text");
-	if (!uv_module_of)
+	if (!module_of)
 		return -ENOENT;
+	static_call_update(uv_module_of, module_of);
 	uv_sites = kvcalloc(SITES_MAX, sizeof(*uv_sites), GFP_KERNEL);
 	uv_modules = kvcalloc(MODULES_MAX, sizeof(*uv_modules), GFP_KERNEL);
 	if (!uv_sites || !uv_modules) {

@@ -20,6 +20,7 @@
 #include <linux/io.h>
 #include <linux/kdebug.h>
 #include <linux/kprobes.h>
+#include <linux/static_call.h>
 #include <linux/uaccess.h>
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
@@ -82,7 +83,8 @@ struct uv_step {
 
 static DEFINE_PER_CPU(struct uv_step, uv_steps);
 
-static struct kprobe *(*uv_get_kprobe)(void *address);	/* not exported; may be NULL */
+DEFINE_STATIC_CALL_NULL(uv_get_kprobe, get_kprobe);	/* not exported: see site.c */
+static bool uv_has_get_kprobe;
 
 static void uv_trap_registers(struct uv_trap *trap)
 {
@@ -363,9 +365,9 @@ static bool uv_fetch(struct uv_trap *trap)
 		if (!avail || copy_from_kernel_nofault(trap->bytes, (void *)ip, avail))
 			return false;
 	}
-	if (trap->bytes[0] == INT3_INSN_OPCODE && uv_get_kprobe) {
+	if (trap->bytes[0] == INT3_INSN_OPCODE && uv_has_get_kprobe) {
 		/* the probe has run already, and stands on the first byte */
-		probe = uv_get_kprobe((void *)ip);
+		probe = static_call(uv_get_kprobe)((void *)ip);
 		if (probe)
 			trap->bytes[0] = probe->opcode;
 	}
@@ -506,7 +508,12 @@ static struct notifier_block uv_die_notifier = {
 
 int uv_trap_init(void)
 {
-	uv_get_kprobe = uv_kernel_symbol("get_kprobe");
+	void *get_kprobe_at = uv_kernel_symbol("get_kprobe");
+
+	if (get_kprobe_at) {
+		static_call_update(uv_get_kprobe, get_kprobe_at);
+		uv_has_get_kprobe = true;
+	}
 	return register_die_notifier(&uv_die_notifier);
 }
 
