@@ -302,6 +302,7 @@ static int uv_bus_event(struct notifier_block *nb, unsigned long event, void *da
 		WRITE_ONCE(fn->driver_module, uv_site_module(dev->driver->owner));
 		uv_function_event(fn, UV_KIND_PROBE, UV_PHASE_REQUEST, UV_STATUS_OK);
 		uv_dma_bound(fn);
+		uv_pio_bound(fn);
 		break;
 	case BUS_NOTIFY_BOUND_DRIVER:
 		uv_function_event(fn, UV_KIND_BIND, UV_PHASE_POSTED, UV_STATUS_OK);

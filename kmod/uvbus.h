@@ -255,6 +255,8 @@ void uv_pio_stop(void);
 /* A module is coming (its text is in place, not yet run) or going. */
 void uv_pio_module_coming(struct module *module);
 void uv_pio_module_going(struct module *module);
+/* A driver that was loaded before is about to probe a function; device lock held. */
+void uv_pio_bound(struct uv_function *fn);
 int uv_life_start(void);		/* AER tracepoint */
 void uv_life_stop(void);
 /* A driver has been bound to a function (kernels that skip syncs: undo that). */
