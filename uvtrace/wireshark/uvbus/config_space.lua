@@ -68,11 +68,13 @@ local function of_capability(offset, capabilities)
     return string.format("%s+0x%x", name, offset - owner.offset)
 end
 
--- The name of the register at `offset` (a number), or nil.
-function config_space.register(offset, capabilities)
+-- The name of the register at `address` (a UInt64), or nil.
+function config_space.register(address, capabilities)
+    -- Compared before it becomes a number: a corrupt one may not fit.
+    if address >= UInt64(0x100) then return nil end
+    local offset = address:tonumber()
     if offset < 0x40 then return HEADER[offset] end
-    if offset < 0x100 then return of_capability(offset, capabilities) end
-    return nil
+    return of_capability(offset, capabilities)
 end
 
 function config_space.capability_name(id)

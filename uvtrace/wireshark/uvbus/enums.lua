@@ -113,6 +113,8 @@ enums.loss_cause = {
     [4] = "ring full: recording stopped", [5] = "not hooked in this kernel",
     [6] = "mapping not trapped", [7] = "slots damaged",
 }
+-- Causes whose value is a number of lost records; the others tell of things never seen.
+enums.counted_loss = { [1] = true, [2] = true, [3] = true, [4] = true, [7] = true }
 enums.power_state = { [0] = "D0", [1] = "D1", [2] = "D2", [3] = "D3hot", [4] = "D3cold" }
 enums.severity = { [0] = "non-fatal", [1] = "fatal", [2] = "corrected" }
 enums.handled = { [0] = "not handled", [1] = "handled", [2] = "wakes its thread" }

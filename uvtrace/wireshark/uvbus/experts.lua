@@ -20,6 +20,8 @@ local function build(enums, record)
     define("payload", "Payload is longer than the record says", expert.group.MALFORMED,
         expert.severity.WARN)
     define("lost", "Records were lost", expert.group.SEQUENCE, expert.severity.ERROR)
+    define("unseen", "Something cannot be seen in this recording", expert.group.SEQUENCE,
+        expert.severity.WARN)
     define("gap", "Records are missing before this one", expert.group.SEQUENCE,
         expert.severity.WARN)
     define("undecoded", "Instruction not decoded: value not known", expert.group.UNDECODED,
@@ -57,8 +59,12 @@ local function build(enums, record)
         if record.bit(parsed.flags, 5) then tree:add_proto_expert_info(experts.outside) end
         if record.bit(parsed.flags, 6) then tree:add_proto_expert_info(experts.stale) end
         if parsed.kind == KIND.LOSS then
-            tell("lost", string.format("%s lost: %s", tostring(parsed.value),
-                enums.loss_cause[parsed.part.topic] or ("cause " .. parsed.part.topic)))
+            local cause = enums.loss_cause[parsed.part.topic] or ("cause " .. parsed.part.topic)
+            if enums.counted_loss[parsed.part.topic] then
+                tell("lost", tostring(parsed.value) .. " records lost: " .. cause)
+            else
+                tell("unseen", "Not recorded: " .. cause)
+            end
         end
         if session.gap[frame] then
             tell("gap", tostring(session.gap[frame]) .. " records are missing before this one")

@@ -151,7 +151,7 @@ function layout.part_of(kind)
     if kind == 13 or kind == 14 then return "irq" end
     if kind >= 16 and kind <= 26 then return "dma" end
     if kind >= 36 and kind <= 39 then return "irq" end
-    if kind == 46 then return "module" end
+    if kind == 46 or kind == 47 then return "module" end
     if kind >= 32 and kind <= 53 then return "life" end
     if kind >= 64 and kind <= 67 then return "meta" end
     return nil

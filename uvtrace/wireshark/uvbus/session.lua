@@ -155,7 +155,7 @@ local function build(enums, layout, record, new_mappings, config_space)
             self.gap[frame] = parsed.seq - expected
         end
         self.next_seq = parsed.seq + 1
-        if parsed.kind == KIND.LOSS then
+        if parsed.kind == KIND.LOSS and enums.counted_loss[parsed.part.topic] then
             self.next_seq = self.next_seq + parsed.value
         end
     end

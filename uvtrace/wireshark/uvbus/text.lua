@@ -39,10 +39,9 @@ local function build(enums, layout, record, config_space)
     local function place(parsed, func)
         local access = parsed.part
         if parsed.kind <= KIND.CONFIG_WRITE then
-            local offset = parsed.address:tonumber()
-            local name = config_space.register(offset, func.capabilities)
-            return name and string.format("%s (0x%02x)", name, offset)
-                or string.format("0x%02x", offset)
+            local name = config_space.register(parsed.address, func.capabilities)
+            return name and string.format("%s (%s)", name, hex(parsed.address))
+                or hex(parsed.address)
         end
         if access.bar == layout.BAR_NONE then return hex(parsed.address) end
         local bar = access.bar == 6 and "ROM" or ("BAR" .. access.bar)
@@ -180,8 +179,12 @@ local function build(enums, layout, record, config_space)
             local what = enums.snapshot[part.topic] or ("snapshot " .. part.topic)
             return part.topic == 3 and (what .. "  " .. payload) or what
         end
-        local line = string.format("%s: %s", tostring(parsed.value),
-            enums.loss_cause[part.topic] or ("cause " .. part.topic))
+        local line = enums.loss_cause[part.topic] or ("cause " .. part.topic)
+        if enums.counted_loss[part.topic] then
+            line = string.format("of %s records: %s", tostring(parsed.value), line)
+        elseif not record.is_zero(parsed.length) then
+            line = string.format("%s %s +%s", line, hex(parsed.address), hex(parsed.length))
+        end
         return payload ~= "" and (line .. "  " .. payload) or line
     end
 

@@ -93,8 +93,7 @@ local function build(enums, layout, record, config_space, fields)
         elseif TOPIC[parsed.kind] then
             part:add_le(derived[TOPIC[parsed.kind]], parsed.tvb(layout.PART_OFFSET, 2))
         elseif parsed.kind == KIND.CONFIG_READ or parsed.kind == KIND.CONFIG_WRITE then
-            local register = config_space.register(parsed.address:tonumber(),
-                func.capabilities)
+            local register = config_space.register(parsed.address, func.capabilities)
             if register then
                 root:add(derived["config.register"], parsed.tvb(32, 8), register):set_generated()
             end
