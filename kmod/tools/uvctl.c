@@ -91,8 +91,6 @@ static int do_select(int fd, char **names, bool rebind, bool by_id)
 	unsigned int domain, bus, slot, function, vendor, device;
 	struct uv_select select;
 
-	if (!*names)
-		misused();
 	for (; *names; names++) {
 		char rest;
 
@@ -252,52 +250,65 @@ static int do_save(int fd, const char *path)
 	return 0;
 }
 
-static int simple(int fd, unsigned long request, const char *what)
+static int do_deselect(int fd)
 {
-	control(fd, request, NULL, what);
+	control(fd, UV_IOC_DESELECT, NULL, "deselect");
 	return 0;
+}
+
+static int do_start(int fd)
+{
+	control(fd, UV_IOC_START, NULL, "start");
+	return 0;
+}
+
+static int do_stop(int fd)
+{
+	control(fd, UV_IOC_STOP, NULL, "stop");
+	return 0;
+}
+
+static const struct plain_command {
+	const char *name;
+	int (*run)(int fd);
+} plain_commands[] = {
+	{ "info", do_info },
+	{ "deselect", do_deselect },
+	{ "start", do_start },
+	{ "stop", do_stop },
+	{ "stats", do_stats },
+};
+
+static int run(const char *command, int words, char **rest)
+{
+	bool rebind = words && !strcmp(*rest, "--rebind");
+	size_t i;
+
+	for (i = 0; i < sizeof(plain_commands) / sizeof(*plain_commands); i++)
+		if (!strcmp(command, plain_commands[i].name) && !words)
+			return plain_commands[i].run(open_device());
+	if (!strcmp(command, "select") && words > rebind)
+		return do_select(open_device(), rest + rebind, rebind, false);
+	if (!strcmp(command, "select-id") && words > rebind)
+		return do_select(open_device(), rest + rebind, rebind, true);
+	if (!strcmp(command, "ring") && words == 2)
+		return do_ring(open_device(), rest[0], rest[1]);
+	if (!strcmp(command, "mark") && words == 1)
+		return write_text(open_device(), rest[0], strlen(rest[0]), 0);
+	if (!strcmp(command, "meta") && words == 1)
+		return do_meta(open_device(), rest[0]);
+	if (!strcmp(command, "save") && words == 1)
+		return do_save(open_device(), rest[0]);
+	misused();
 }
 
 int main(int argc, char **argv)
 {
-	const char *command = argc > 1 ? argv[1] : "";
-	char **rest = argv + 2;
-	bool rebind = false;
-	int fd;
-
 	if (argc < 2)
 		misused();
-	if (!strcmp(command, "--help") || !strcmp(command, "-h")) {
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
 		fputs(usage, stdout);
 		return 0;
 	}
-	if (argc > 2 && !strcmp(*rest, "--rebind")) {
-		rebind = true;
-		rest++;
-		argc--;
-	}
-	fd = open_device();
-	if (!strcmp(command, "info") && argc == 2)
-		return do_info(fd);
-	if (!strcmp(command, "select"))
-		return do_select(fd, rest, rebind, false);
-	if (!strcmp(command, "select-id"))
-		return do_select(fd, rest, rebind, true);
-	if (!strcmp(command, "deselect") && argc == 2)
-		return simple(fd, UV_IOC_DESELECT, "deselect");
-	if (!strcmp(command, "ring") && argc == 4)
-		return do_ring(fd, rest[0], rest[1]);
-	if (!strcmp(command, "start") && argc == 2)
-		return simple(fd, UV_IOC_START, "start");
-	if (!strcmp(command, "stop") && argc == 2)
-		return simple(fd, UV_IOC_STOP, "stop");
-	if (!strcmp(command, "stats") && argc == 2)
-		return do_stats(fd);
-	if (!strcmp(command, "mark") && argc == 3)
-		return write_text(fd, rest[0], strlen(rest[0]), 0);
-	if (!strcmp(command, "meta") && argc == 3)
-		return do_meta(fd, rest[0]);
-	if (!strcmp(command, "save") && argc == 3)
-		return do_save(fd, rest[0]);
-	misused();
+	return run(argv[1], argc - 2, argv + 2);
 }

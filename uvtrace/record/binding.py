@@ -93,6 +93,14 @@ class PciFunction:
         """The command that binds a driver: a module's name or file, None for modalias."""
         return ["sh", "-c", _BIND, "bind", self.name, driver or "", str(SYSFS)]
 
+    def bind_to(self, driver: str) -> None:
+        """Bind a driver that is registered.
+
+        Raises:
+            OSError: the driver is gone, or refuses.
+        """
+        (SYSFS / "drivers" / driver / "bind").write_text(self.name, encoding="ascii")
+
     def unbind_commands(self) -> list[str]:
         """The command that unbinds the driver."""
         line = '[ ! -e "$1/driver" ] || basename "$1" >"$1/driver/unbind"'

@@ -73,8 +73,9 @@ def _boot(qemu: str, image: Path, console: Path, timeout_s: float) -> Answer:
         return Answer(False, f"{qemu} is not installed")
     if done.returncode == 0 and console.exists() and b"panic" in console.read_bytes():
         return Answer(True, f"a kernel booted in {time.monotonic() - begun:.1f} s")
-    text = " ".join(done.stderr.split()) or f"QEMU ended with {done.returncode}"
-    return Answer(False, f"/dev/kvm is there, but QEMU cannot use it: {text[:200]}")
+    said = done.stderr.strip().splitlines()
+    reason = said[0][:100].removeprefix("qemu-system-x86_64: ") if said else "it ended"
+    return Answer(False, f"/dev/kvm is there, but QEMU cannot use it ({reason})")
 
 
 def remembered(image: Path, *, qemu: str = "qemu-system-x86_64") -> Answer:

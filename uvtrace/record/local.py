@@ -159,6 +159,7 @@ class _Recording:
         self._device = device
         self._result = Result(options.output)
         self._begun = time.monotonic()
+        self._bound_before: dict[str, str] = {}
 
     def run(self) -> Result:
         self._stage("arm")
@@ -172,11 +173,14 @@ class _Recording:
                 self._work(drain)
             except KeyboardInterrupt:
                 self._result.ended = "interrupted"
+            except UvtraceError as error:
+                self._result.ended, self._result.failure = "failed", str(error)
             finally:
                 self._device.control(abi.IOC_STOP, None, "cannot stop")
                 drain.finish()
             self._conclude(output)
         self._device.control(abi.IOC_DESELECT, None, "cannot forget the functions")
+        self._put_back()
         return self._result
 
     def _stage(self, name: str) -> None:
@@ -238,6 +242,18 @@ class _Recording:
             self._stage("unbind")
             for function in self._functions:
                 self._meanwhile(drain, function.unbind_commands())
+
+    def _put_back(self) -> None:
+        """Leave a function as it was found: bound to the driver that had it before."""
+        for function in self._functions:
+            driver = self._bound_before.get(function.name)
+            if driver is None or function.driver() is not None:
+                continue
+            try:
+                function.bind_to(driver)
+            except OSError as error:
+                text = f"{function.name} was not given back to {driver}: {error.strerror}"
+                self._result.warnings.append(text)
 
     def _meanwhile(self, drain: Drain, command: list[str]) -> None:
         """Run a short shell command while draining: probing may take seconds."""

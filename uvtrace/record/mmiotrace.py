@@ -151,9 +151,9 @@ class _Converter:
         access["width"] = line.width
         access["mapping"] = line.mapping
         if line.is_write:
-            one["flags"] |= Flag.WRITE
+            one["flags"] |= np.uint32(Flag.WRITE)
         if line.opcode:
-            one["flags"] |= Flag.UNDECODED
+            one["flags"] |= np.uint32(Flag.UNDECODED)
             one["status"] = Status.UNKNOWN
             access["insn_length"] = len(line.opcode)
             access["insn"][0, : len(line.opcode)] = np.frombuffer(line.opcode, np.uint8)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from uvtrace.errors import UsageError
 from uvtrace.record.spec import QemuSpec
 
 SCRATCH_BYTES = 64 << 20
@@ -186,6 +187,9 @@ _ALIASES = {
 """Names that people use; QEMU does not know them."""
 
 
+_TAKEN_PROPERTIES = ("id", "bus", "addr", "multifunction")
+
+
 def attach(spec: QemuSpec, number: int, folder: Path) -> Attached:
     """Place a device on the VM's root bus.
 
@@ -193,7 +197,13 @@ def attach(spec: QemuSpec, number: int, folder: Path) -> Attached:
         spec: the device.
         number: how many devices were placed before it.
         folder: where its disk image goes, if it has one; the image is made (sparse).
+
+    Raises:
+        UsageError: a property would move the device away from where it is looked for.
     """
+    for name in (part.partition("=")[0] for part in spec.properties.split(",")):
+        if name in _TAKEN_PROPERTIES:
+            raise UsageError(f"the property {name} is chosen by uvtrace", where=str(spec))
     name = _ALIASES.get(spec.model, spec.model)
     model = _MODELS.get(name, _UNKNOWN)
     slot = _Slot(number, name, spec.properties, folder)

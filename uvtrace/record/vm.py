@@ -9,10 +9,7 @@ import platform
 import re
 import shlex
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from uvtrace.record.ring import Ring
 from uvtrace.record.session import Drain, Options, Progress, Result
 from uvtrace.record.share import Share
 from uvtrace.record.spec import QemuSpec
+from uvtrace.record.workspace import private_folder
 from uvtrace.trace.enums import RingPolicy, Topic
 from uvtrace.trace.functions import describe_function
 from uvtrace.version import VERSION
@@ -38,7 +36,6 @@ STEP_TIMEOUT_S = 120.0
 """For each step of the guest's script but the command."""
 WATCH_EVERY_S = 0.05
 CONSOLE_MAX = 256 * 1024
-ROOMY_BYTES = 512 << 20
 
 _PANIC = re.compile(r"Kernel panic - not syncing[^\n]*")
 _OOPS = re.compile(r"(?:BUG: |Oops: |general protection fault|WARNING: )[^\n]*")
@@ -75,20 +72,8 @@ def record_in_vm(options: Options, vm: VmOptions, progress: Progress) -> Result:
         EnvironmentLacksError: QEMU, virtme-ng, headers or a compiler are missing.
         GuestError: nothing could be recorded.
     """
-    with private_folder() as folder:
+    with private_folder(2 * options.ring_bytes) as folder:
         return _Recording(options, vm, progress, folder).run()
-
-
-@contextmanager
-def private_folder() -> Iterator[Path]:
-    """A folder for one run, in memory when there is room."""
-    shared_memory = Path("/dev/shm")
-    roomy = shared_memory.is_dir() and shutil.disk_usage(shared_memory).free > ROOMY_BYTES
-    folder = Path(tempfile.mkdtemp(prefix="uvtrace-", dir=shared_memory if roomy else None))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Recording:
