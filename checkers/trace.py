@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from uvtrace.check.check import Check, Part
 from uvtrace.check.rules import Rule, Severity
 from uvtrace.trace.enums import Kind
+from uvtrace.trace.events import is_event
 from uvtrace.trace.layout import RECORD_VERSION, view_of
 from uvtrace.trace.sequence import lost_counts
 from uvtrace.trace.trace import Trace
@@ -56,9 +57,6 @@ clock that is really wrong is off by more.
 _KNOWN_KINDS = np.zeros(256, bool)
 _KNOWN_KINDS[[kind for kind in Kind if kind not in (Kind.PAD, Kind.CONTINUATION)]] = True
 
-_IS_TIMED = _KNOWN_KINDS & (np.arange(256) < Kind.SNAPSHOT)
-_IS_TIMED[[Kind.MODULE_LOAD, Kind.MODULE_UNLOAD]] = False
-
 
 class TraceCheck(Check):
     """Judges that the trace is whole, in order and understood."""
@@ -100,8 +98,8 @@ class TraceCheck(Check):
                 self._at(TRC001, record, text)
 
     def _judge_time(self, cpu: int, records: NDArray[np.void]) -> None:
-        # What tells of the trace or of modules has the time at which it was told, or none.
-        timed = records[_IS_TIMED[records["kind"]]]
+        # What tells of the trace has the time at which it was told, or none.
+        timed = records[is_event(records["kind"])]
         if len(timed) == 0:
             return
         # What takes time is logged when it ends, with the time it began.

@@ -65,7 +65,8 @@ def test_names_of_functions_sites_modules_and_kernel_are_left(told: Story, tmp_p
 
 def judgements(trace: Trace) -> object:
     results = check(trace)
-    return results.verdicts, [(f.rule, f.signature, f.function) for f in results.findings]
+    verdicts = [(verdict.function, verdict.rule, verdict.verdict) for verdict in results.verdicts]
+    return verdicts, [(f.rule, f.signature, f.function) for f in results.findings]
 
 
 def test_the_rules_find_the_same(told: Story, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from uvtrace.check.results import WHOLE_TRACE, Finding, Results, RuleVerdict, Ve
 from uvtrace.check.rules import SIGHT_TEXT, Rule, Selection, Sight
 from uvtrace.check.sight import ALL_SIGHTS, Loss, Shown, loss_of
 from uvtrace.trace.enums import Kind
+from uvtrace.trace.events import is_event
 from uvtrace.trace.layout import FUNCTION_NONE, view_of
 from uvtrace.trace.sequence import lost_counts
 from uvtrace.trace.trace import Trace
@@ -100,7 +101,7 @@ class _Sweep:
         if len(records) == 0:
             return
         self.shown.see(records)
-        self.transactions += int(np.count_nonzero(records["kind"] < Kind.SNAPSHOT))
+        self.transactions += int(np.count_nonzero(is_event(records["kind"])))
         self._show(self.whole.checks, Part(records, first + np.arange(len(records)), self.trace))
         begin = 0
         for cut, loss in self._losses(first, records):

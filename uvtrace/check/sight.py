@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Flag, Kind, LossCause
+from uvtrace.trace.events import is_event
 
 ALL_SIGHTS = frozenset(Sight)
 
@@ -114,9 +115,7 @@ class Shown:
         kinds = records["kind"]
         self._kinds[np.unique(kinds)] = True
         own = (records["flags"] & np.uint32(Flag.IMPORTED)) == 0
-        # Names of modules are told even of a converted log; any other event is a capture.
-        events = (kinds < Kind.SNAPSHOT) & (kinds != Kind.MODULE_LOAD)
-        self._native = self._native or bool(np.any(own & events))
+        self._native = self._native or bool(np.any(own & is_event(kinds)))
 
     @property
     def sights(self) -> frozenset[Sight]:

@@ -15,6 +15,7 @@ from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode, UsageError
 from uvtrace.trace import descriptions
 from uvtrace.trace.enums import Kind
+from uvtrace.trace.events import is_event
 from uvtrace.trace.layout import COMMON, FUNCTION_NONE, VIEW_OF_KIND, VIEWS, view_of
 from uvtrace.trace.texts import printable
 from uvtrace.trace.trace import Trace
@@ -71,7 +72,7 @@ def _parts(trace: Trace, rows: NDArray[np.int64] | None) -> Iterator[Trace]:
 def _start_ns(trace: Trace) -> int:
     """Time of the first event; what tells of the trace itself may have no time."""
     for part in trace.chunks(CHUNK):
-        times = part.records["time_ns"][part.records["kind"] < Kind.SNAPSHOT]
+        times = part.records["time_ns"][is_event(part.records["kind"])]
         if len(times):
             return int(times.min())
     return 0

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.trace.enums import Flag, Kind
+from uvtrace.trace.events import is_event
 from uvtrace.trace.functions import Function
 from uvtrace.trace.layout import view_of
 from uvtrace.trace.sequence import lost_counts
@@ -37,7 +38,7 @@ class Digest:
     Attributes:
         file: its path.
         records: how many there are.
-        transactions: of those, events (all but snapshots, metadata, marks and loss).
+        transactions: of those, events (see ``is_event``).
         lost: how many records were lost; ``losses`` by number of the cause;
             a thing that could not be seen at all counts as one.
         duration_ns: from the first to the last event.
@@ -126,7 +127,7 @@ class _Counts:
             mine = np.bincount(kinds[records["function"] == function], minlength=256)
             self.kinds_of[function] = self.kinds_of.get(function, np.zeros(256, np.int64)) + mine
         self._add_losses(records[kinds == Kind.LOSS])
-        events = records[kinds < Kind.SNAPSHOT]
+        events = records[is_event(kinds)]
         if len(events):
             self._add_events(events)
 
