@@ -7,7 +7,7 @@ Both are imported on first use, so that importing this package costs nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uvtrace.errors import UvtraceError
 from uvtrace.version import VERSION
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from uvtrace.check.results import Results
     from uvtrace.trace.trace import Trace
 
-__all__ = ["VERSION", "UvtraceError", "check", "open"]
+__all__ = ["VERSION", "Trace", "UvtraceError", "check", "open"]
 __version__ = VERSION
 
 
@@ -34,3 +34,12 @@ def check(trace: Trace) -> Results:
     from uvtrace.check.engine import check as check_trace
 
     return check_trace(trace)
+
+
+def __getattr__(name: str) -> Any:
+    """``uvtrace.Trace``, imported when it is first named."""
+    if name == "Trace":
+        from uvtrace.trace.trace import Trace
+
+        return Trace
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -147,9 +147,15 @@ class _Documents:
         return "".join(self._joined(topic, number) for number in documents)
 
     def merged(self, topic: Topic) -> dict[str, Any]:
-        """JSON objects of a topic in one; a later one's keys win."""
+        """JSON objects of a topic in one; a later one's keys win.
+
+        A document that lacks a chunk is left out even where the rest happens to be JSON: a gap
+        inside a string would pass for what the recorder wrote.
+        """
         merged: dict[str, Any] = {}
         for number in self._chunks.get(topic, {}):
+            if not self._is_whole(topic, number):
+                continue
             try:
                 content = json.loads(self._joined(topic, number))
             except (ValueError, RecursionError) as error:
@@ -165,11 +171,14 @@ class _Documents:
         """Topics of which chunks are missing, or that could not be understood."""
         missing = {
             topic
-            for (topic, document), expected in self._expected.items()
-            if len(self._chunks[topic][document]) != expected
+            for topic, documents in self._chunks.items()
+            if not all(self._is_whole(topic, number) for number in documents)
         }
         known = {int(topic): topic.name for topic in Topic}
         return tuple(known.get(t, f"topic {t}") for t in sorted(missing | self._spoiled))
+
+    def _is_whole(self, topic: int, document: int) -> bool:
+        return len(self._chunks[topic][document]) == self._expected[topic, document]
 
     def _joined(self, topic: int, document: int) -> str:
         chunks = self._chunks[topic][document]
