@@ -13,6 +13,7 @@ from tests.wireshark.story import Story, use_private_home
 from uvtrace.errors import EnvironmentLacksError, ExitCode, InputError, UsageError
 from uvtrace.trace.enums import Kind, Phase
 from uvtrace.trace.layout import site
+from uvtrace.wireshark import install as installation
 from uvtrace.wireshark.filtering import matching_records
 from uvtrace.wireshark.tshark import find_tshark
 
@@ -114,6 +115,19 @@ def test_without_tshark_the_package_to_install_is_named(
     with pytest.raises(EnvironmentLacksError, match="apt install tshark") as caught:
         matching_records(path, "uvbus")
     assert caught.value.exit_code == ExitCode.ENVIRONMENT
+
+
+def test_an_installed_dissector_of_another_version_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = _story().write(tmp_path / "run.pcapng")
+    installation.install(installation.find_folders())
+    assert matching_records(path, "uvbus.kind == 4").tolist() == [0]
+    assert caplog.text == ""
+    plugin = installation.find_folders().plugins / "uvbus.lua"
+    plugin.write_text(plugin.read_text() + "-- an older one\n")
+    assert matching_records(path, "uvbus.kind == 4").tolist() == [0]
+    assert "uvtrace wireshark install" in caplog.text
 
 
 def test_it_works_inside_a_running_event_loop(tmp_path: Path) -> None:

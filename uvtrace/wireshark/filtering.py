@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from uvtrace.errors import InputError, UsageError
 from uvtrace.trace.source import open_source
+from uvtrace.wireshark.install import differing_installation
 from uvtrace.wireshark.tshark import complaint, dissector_arguments, find_tshark, run_tshark
 
 _LOG = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def matching_records(path: str | os.PathLike[str], display_filter: str) -> NDArr
         InputError: the file cannot be read.
     """
     find_tshark()
+    _warn_of_another_version()
     # A thread of its own: pyshark needs an event loop that is not running, and the caller's
     # thread may be inside one (a notebook).
     with (
@@ -63,6 +65,14 @@ def matching_records(path: str | os.PathLike[str], display_filter: str) -> NDArr
         check_filter(display_filter)
         _judge_failure(failure, path, bool(numbers))
     return np.asarray(numbers, np.int64) - 1
+
+
+def _warn_of_another_version() -> None:
+    installed = differing_installation()
+    if installed is not None:
+        _LOG.warning(
+            "%s is of another version and is used: uvtrace wireshark install updates it", installed
+        )
 
 
 def check_filter(display_filter: str) -> None:

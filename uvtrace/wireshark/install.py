@@ -50,7 +50,7 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was done to a file: ``installed``, ``updated``, ``unchanged``, ``kept`` or ``removed``."""
+    """What was done to a file: installed, updated, unchanged, kept or removed."""
 
     action: str
     path: Path
@@ -63,11 +63,23 @@ def find_folders() -> Folders:
     configuration = told.get("Personal configuration")
     if plugins and configuration:
         return Folders(Path(plugins), Path(configuration), asked=True)
-    home = Path.home()
-    base = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    return Folders(
-        home / ".local" / "lib" / "wireshark" / "plugins", base / "wireshark", asked=False
-    )
+    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return Folders(_default_plugins(), base / "wireshark", asked=False)
+
+
+def _default_plugins() -> Path:
+    return Path.home() / ".local" / "lib" / "wireshark" / "plugins"
+
+
+def differing_installation() -> Path | None:
+    """The installed dissector, if it is not this version's: it wins over one given with ``-X``.
+
+    Looks in Wireshark's default folder only; to ask tshark would take half a second.
+    """
+    plugin = _plugin_file(_default_plugins())
+    if not plugin.is_file() or plugin.read_text("utf-8", "replace") == bundle():
+        return None
+    return plugin
 
 
 def _ask_for_folders() -> dict[str, str]:

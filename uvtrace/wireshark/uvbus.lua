@@ -128,7 +128,8 @@ function proto.dissector(tvb, pinfo, tree)
     session.recognised = true
     local done, problem = pcall(dissect, tvb, pinfo, tree)
     if not done then
-        tree:add_proto_expert_info(experts.dissector, tostring(problem))
+        tree:add_proto_expert_info(experts.dissector,
+            "Defect of the dissector: " .. tostring(problem))
     end
     return tvb:len()
 end
