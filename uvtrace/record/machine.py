@@ -32,6 +32,9 @@ GUEST_SHARE = "/run/uvtrace"
 RING_ADDRESS = 0x1C
 """Of the ivshmem device on the root bus; recorded devices are at 0x10 and up."""
 
+_WRITABLE = ("/etc", "/home", "/opt", "/root", "/srv", "/usr", "/var")
+"""Folders of this machine that a command may write to in the guest: into a layer in memory."""
+
 # Loaded by udev on every boot, of no use here, and slow without hardware acceleration: kvm_amd
 # alone takes six seconds.
 _NEEDLESS_MODULES = (
@@ -122,8 +125,8 @@ def virtme_run() -> str:
     return require_program("virtme-run", "pip install virtme-ng")
 
 
-def prepare(spec: MachineSpec, guest_command: str) -> list[str]:
-    """The QEMU command line that boots the VM and runs a command in it.
+def prepare(spec: MachineSpec) -> list[str]:
+    """The QEMU command line that boots the VM and runs ``guest.sh`` of its share.
 
     Raises:
         EnvironmentLacksError: QEMU, virtme-ng or busybox is missing.
@@ -141,14 +144,14 @@ def prepare(spec: MachineSpec, guest_command: str) -> list[str]:
     command += [] if spec.use_kvm else ["--disable-kvm"]
     command += ["--cpus", str(spec.cpus), "--memory", spec.ram]
     command += ["--rwdir", f"{GUEST_SHARE}={spec.share}"]
-    for folder in ("/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/usr", "/var"):
-        if os.path.isdir(folder):
-            command += ["--overlay-rwdir", folder]
+    # Only asks for the overlay module: the guest's init mounts them.
+    command += ["--overlay-rwdir", "/etc"]
     for option in _kernel_options(spec):
         command += ["--kopt", option]
-    command += ["--script-sh", guest_command]
+    command += ["--script-sh", "true"]
     arguments = shlex.split(_ask_virtme(command, spec.folder))
-    return [*_keep_console(arguments, spec.console), *_extra_arguments(spec)]
+    arguments = [_with_init(_with_console(a, spec.console)) for a in arguments]
+    return [*arguments, *_extra_arguments(spec)]
 
 
 def _kernel_options(spec: MachineSpec) -> list[str]:
@@ -182,14 +185,22 @@ def _ask_virtme(command: list[str], folder: Path) -> str:
     return lines[-1]
 
 
-def _keep_console(arguments: list[str], console: Path) -> list[str]:
+def _with_console(argument: str, console: Path) -> str:
     """virtme-ng throws the kernel's console away: it goes to a file instead, each line once."""
-    kept = []
-    for argument in arguments:
-        if argument.startswith("file,id=console,"):
-            argument = f"file,id=console,path={_quoted(console)}"
-        kept.append(argument.replace("earlyprintk=serial,ttyS0,115200 ", ""))
-    return kept
+    if argument.startswith("file,id=console,"):
+        return f"file,id=console,path={_quoted(console)}"
+    return argument.replace("earlyprintk=serial,ttyS0,115200 ", "")
+
+
+def _with_init(argument: str) -> str:
+    """The kernel's command line with our init for virtme-ng's: see ``guest/init.sh``."""
+    before, found, _ = argument.rpartition(" init=")
+    if not found or "virtme_" not in before:
+        return argument
+    kept = [word for word in shlex.split(before) if not word.startswith(("virtme_", "virtme."))]
+    folders = [folder for folder in _WRITABLE if os.path.isdir(folder)]
+    script = Path(__file__).with_name("guest") / "init.sh"
+    return " ".join([*kept, "init=/bin/sh", "--", str(script), GUEST_SHARE, *folders])
 
 
 def _extra_arguments(spec: MachineSpec) -> list[str]:

@@ -24,8 +24,7 @@ class Attached:
     Attributes:
         arguments: QEMU's.
         name: the PCI function in the guest, ``0000:00:10.0``.
-        setup: what the guest does once the driver is bound: ``network``, ``disk``, ``disk-usb``,
-            ``disk-scsi``, ``disk-mmc`` or ``none``.
+        setup: what the guest waits for once the driver is bound: ``network``, ``disk``, ``none``.
         drivers: stock modules for it, to be kept from loading at boot.
     """
 
@@ -145,23 +144,23 @@ _MODELS: dict[str, _Model] = {
     "tulip": _Model(_nic, "network", ("tulip",)),
     "virtio-net-pci": _Model(_virtio_net, "network", ("virtio_net",)),
     "nvme": _Model(_nvme, "disk", ("nvme",)),
-    "ahci": _Model(_ahci, "disk-scsi", ("ahci",)),
-    "ich9-ahci": _Model(_ahci, "disk-scsi", ("ahci",)),
-    "megasas": _Model(_scsi, "disk-scsi", ("megaraid_sas",)),
-    "megasas-gen2": _Model(_scsi, "disk-scsi", ("megaraid_sas",)),
-    "mptsas1068": _Model(_scsi, "disk-scsi", ("mptsas",)),
-    "lsi53c895a": _Model(_scsi, "disk-scsi", ("sym53c8xx",)),
-    "am53c974": _Model(_scsi, "disk-scsi", ("am53c974",)),
-    "pvscsi": _Model(_scsi, "disk-scsi", ("vmw_pvscsi",)),
+    "ahci": _Model(_ahci, "disk", ("ahci",)),
+    "ich9-ahci": _Model(_ahci, "disk", ("ahci",)),
+    "megasas": _Model(_scsi, "disk", ("megaraid_sas",)),
+    "megasas-gen2": _Model(_scsi, "disk", ("megaraid_sas",)),
+    "mptsas1068": _Model(_scsi, "disk", ("mptsas",)),
+    "lsi53c895a": _Model(_scsi, "disk", ("sym53c8xx",)),
+    "am53c974": _Model(_scsi, "disk", ("am53c974",)),
+    "pvscsi": _Model(_scsi, "disk", ("vmw_pvscsi",)),
     "virtio-blk-pci": _Model(_virtio_blk, "disk", ("virtio_blk",)),
-    "qemu-xhci": _Model(_usb, "disk-usb", ("xhci_pci",)),
-    "nec-usb-xhci": _Model(_usb, "disk-usb", ("xhci_pci",)),
-    "usb-ehci": _Model(_usb, "disk-usb", ("ehci_pci",)),
-    "ich9-usb-ehci1": _Model(_usb, "disk-usb", ("ehci_pci",)),
-    "piix3-usb-uhci": _Model(_usb, "disk-usb", ("uhci_hcd",)),
-    "piix4-usb-uhci": _Model(_usb, "disk-usb", ("uhci_hcd",)),
-    "pci-ohci": _Model(_usb, "disk-usb", ("ohci_pci",)),
-    "sdhci-pci": _Model(_sdhci, "disk-mmc", ("sdhci_pci",)),
+    "qemu-xhci": _Model(_usb, "disk", ("xhci_pci",)),
+    "nec-usb-xhci": _Model(_usb, "disk", ("xhci_pci",)),
+    "usb-ehci": _Model(_usb, "disk", ("ehci_pci",)),
+    "ich9-usb-ehci1": _Model(_usb, "disk", ("ehci_pci",)),
+    "piix3-usb-uhci": _Model(_usb, "disk", ("uhci_hcd",)),
+    "piix4-usb-uhci": _Model(_usb, "disk", ("uhci_hcd",)),
+    "pci-ohci": _Model(_usb, "disk", ("ohci_pci",)),
+    "sdhci-pci": _Model(_sdhci, "disk", ("sdhci_pci",)),
     "ES1370": _Model(_audio, "none", ("snd_ens1370",)),
     "AC97": _Model(_audio, "none", ("snd_intel8x0",)),
     "intel-hda": _Model(_hda, "none", ("snd_hda_intel",)),
@@ -208,7 +207,7 @@ def attach(spec: QemuSpec, number: int, folder: Path) -> Attached:
     model = _MODELS.get(name, _UNKNOWN)
     slot = _Slot(number, name, spec.properties, folder)
     arguments = model.family(slot)
-    if model.setup.startswith("disk"):
+    if model.setup == "disk":
         with open(folder / f"disk{number}.img", "wb") as image:
             image.truncate(SCRATCH_BYTES)
     function = f"0000:00:{slot.address:02x}.0"

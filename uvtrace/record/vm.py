@@ -105,8 +105,7 @@ class _Recording:
         self._progress.stage("build")
         self._fill_share()
         self._progress.stage("boot")
-        share = machine.GUEST_SHARE
-        command = machine.prepare(self._spec, f"sh {share}/guest.sh {share}")
+        command = machine.prepare(self._spec)
         self._step_since = time.monotonic()
         with Machine(command, self._spec.log) as running:
             try:

@@ -36,9 +36,9 @@ def private_folder(needed_bytes: int = 0) -> Iterator[Path]:
 
 
 def _parent(needed_bytes: int) -> Path:
-    if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK):
-        if shutil.disk_usage(SHARED_MEMORY).free > needed_bytes + ROOMY_BYTES:
-            return SHARED_MEMORY
+    usable = SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK)
+    if usable and shutil.disk_usage(SHARED_MEMORY).free > needed_bytes + ROOMY_BYTES:
+        return SHARED_MEMORY
     return Path(tempfile.gettempdir())
 
 

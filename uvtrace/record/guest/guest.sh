@@ -179,13 +179,15 @@ set_up_network() {
 	echo "export UVTRACE_INTERFACE=$interface" >>"$share/environment"
 }
 
+# There is no udev: load what the devices behind a function ask for.
+has_block_after_coldplug() {
+	find "$devices/$1/" -name modalias ! -path "$devices/$1/modalias" \
+		-exec cat {} + 2>/dev/null | sort -u | xargs -r modprobe -a -q -b 2>/dev/null
+	has_block "$1"
+}
+
 set_up_disk() {
-	case $2 in
-	usb) modprobe -a usb-storage sd_mod 2>/dev/null ;;
-	scsi) modprobe -a sd_mod 2>/dev/null ;;
-	mmc) modprobe -a mmc_block 2>/dev/null ;;
-	esac
-	wait_until 300 has_block "$1" || fail "the driver of $1 gives no block device"
+	wait_until 300 has_block_after_coldplug "$1" || fail "the driver of $1 gives no block device"
 	echo "export UVTRACE_DISK=/dev/$(block_of "$1")" >>"$share/environment"
 }
 
@@ -196,20 +198,32 @@ set_up() {
 		number=$((number + 1))
 		case $(echo "$SETUPS" | cut -d' ' -f$number) in
 		network) set_up_network "$bdf" "10.0.$((number + 1))" ;;
-		disk) set_up_disk "$bdf" none ;;
-		disk-*) set_up_disk "$bdf" "$(echo "$SETUPS" | cut -d' ' -f$number | cut -d- -f2)" ;;
+		disk) set_up_disk "$bdf" ;;
 		esac
 	done
 }
 
+# Through pipes, as a command expects: it may open /dev/stdout anew. A process that it leaves
+# behind may keep them open: they are waited for, but not for long.
 run() {
 	export UVTRACE_FUNCTION="${FUNCTIONS%% *}"
-	. "$share/environment"
+	[ ! -e "$share/environment" ] || . "$share/environment"
 	cd "$DIRECTORY" 2>/dev/null || cd /
-	timeout -k 5 "$TIMEOUT" sh "$share/command" \
-		</dev/null >>"$share/stdout" 2>>"$share/stderr"
+	mkfifo /run/stdout /run/stderr
+	cat </run/stdout >>"$share/stdout" &
+	readers=$!
+	cat </run/stderr >>"$share/stderr" &
+	readers="$readers $!"
+	timeout -k 5 "$TIMEOUT" sh "$share/command" </dev/null >/run/stdout 2>/run/stderr
 	echo $? >"$share/result.partial"
+	wait_until 10 have_ended $readers
 	mv "$share/result.partial" "$share/result"
+}
+
+have_ended() {
+	for pid in "$@"; do
+		! kill -0 "$pid" 2>/dev/null || return 1
+	done
 }
 
 unbind() {
