@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -59,14 +60,15 @@ def command(
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
-def _renderer(name: str):  # type: ignore[no-untyped-def]
+def _renderer(name: str) -> Callable[[Sequence[Results]], str]:
     there = packs.names("uvtrace.reports")
     if name not in there:
         raise UsageError(
             f"no renderer for the format {name!r} is installed",
             hint=f"there are {', '.join(there)}",
         )
-    return packs.load("uvtrace.reports", name)[0]
+    render: Callable[[Sequence[Results]], str] = packs.load("uvtrace.reports", name)[0]
+    return render
 
 
 def _check_all(runs: tuple[str, ...], selection: Selection) -> tuple[list[Results], ExitCode]:

@@ -80,7 +80,7 @@ def exit_code_of(arguments: list[str]) -> int:
     """Run the command line; every way it can end becomes an exit code and at most one line."""
     debug = _asks_for_debug(arguments)
     try:
-        outcome = main.main(arguments, prog_name="uvtrace", standalone_mode=False)
+        outcome = _invoke(arguments)
         sys.stdout.flush()
     except click.exceptions.Exit as leave:
         return leave.exit_code
@@ -99,6 +99,15 @@ def exit_code_of(arguments: list[str]) -> int:
         hint = "" if debug else " (run again with --debug and report what it says)"
         return _report(text + hint, ExitCode.DEFECT, debug)
     return outcome if isinstance(outcome, int) else ExitCode.OK
+
+
+def _invoke(arguments: list[str]) -> object:
+    if "_UVTRACE_COMPLETE" in os.environ:
+        # A shell asks for completions.
+        return main.main(arguments, prog_name="uvtrace", standalone_mode=False)
+    # What click's own main() adds to this, a broken pipe and Ctrl-C, is handled here.
+    with main.make_context("uvtrace", arguments) as context:
+        return main.invoke(context)
 
 
 def _asks_for_debug(arguments: list[str]) -> bool:

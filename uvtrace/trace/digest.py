@@ -93,7 +93,7 @@ def digest(trace: Trace) -> Digest:
         functions=tuple(
             counts.of_function(function)
             for function in trace.functions
-            if function.is_pci or counts.kinds_of[function.index].any()
+            if function.is_pci or function.index in counts.kinds_of
         ),
         kinds=_by_number(counts.kinds),
         cpus=tuple(sorted(counts.cpus)),
