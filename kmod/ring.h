@@ -367,7 +367,10 @@ static inline void uv_ring_put(const struct uv_ring *ring, __u64 position,
 		to->kind = UV_KIND_CONTINUATION;
 		to->reserved = 0;
 		to->bytes = bytes;
-		memcpy(to->data, from, bytes);
+		if (bytes == UV_CONTINUATION_BYTES)
+			memcpy(to->data, from, UV_CONTINUATION_BYTES);	/* inlined */
+		else
+			memcpy(to->data, from, bytes);
 		uv_ring_commit(ring, next);
 		from += bytes;
 		left -= bytes;

@@ -259,7 +259,6 @@ static void set_up_producer(unsigned int id, __u64 records, __u64 capacity, __u6
 	new->payload_max = payload_max;
 	new->accepted = calloc(capacity, 1);
 	new->seen = calloc(capacity, 1);
-	new->tells_misses = id == 0;
 }
 
 /* What producers were told against what came out. */
@@ -319,13 +318,95 @@ static void check_flight(const struct uv_ring_reader *reader)
 		fail("flight recorder is empty", 0, 0);
 }
 
-int main(int argc, char **argv)
+/* Wait until all have written what they should; nobody signals them after that. */
+static void wait_for_producers(__u64 records)
+{
+	struct timespec nap = { .tv_nsec = 1000000 };
+	bool busy = true;
+	unsigned int i;
+
+	while (busy) {
+		nanosleep(&nap, NULL);
+		for (busy = false, i = 0; i < producer_count; i++)
+			busy |= atomic_load(&producers[i].next) < records;
+	}
+}
+
+static void run_producers(__u64 records, bool interrupts)
+{
+	pthread_t pesterer;
+	unsigned int i;
+
+	signal(SIGUSR1, on_signal);
+	for (i = 0; i < producer_count; i++)
+		pthread_create(&producers[i].thread, NULL, produce, &producers[i]);
+	if (interrupts) {
+		pthread_create(&pesterer, NULL, pester, NULL);
+		wait_for_producers(records);
+		atomic_store(&producing, false);
+		pthread_join(pesterer, NULL);
+	}
+	for (i = 0; i < producer_count; i++)
+		pthread_join(producers[i].thread, NULL);
+	atomic_store(&producing, false);
+	for (i = 0; i < producer_count; i++)
+		counted.nested += producers[producer_count + i].next;
+}
+
+/* With a reader that is alive: an honest one, or a hostile one. */
+static void run_live(void *memory, __u64 bytes, __u64 records, bool hostile, bool interrupts)
 {
 	static struct uv_ring_reader reader;
-	__u64 slots, records, payload_max, bytes, capacity;
-	bool hostile, interrupts, overwrites;
-	pthread_t consumer, pesterer;
+	pthread_t consumer;
+
+	if (uv_ring_reader_init(&reader, memory, bytes))
+		fail("uv_ring_reader_init", 0, 0);
+	if (hostile)
+		pthread_create(&consumer, NULL, scribble, memory);
+	else
+		pthread_create(&consumer, NULL, consume, &reader);
+	run_producers(records, interrupts);
+	/* Let the consumer catch up, then one record that tells of the last losses. */
+	if (!hostile)
+		wait_for_consumer();
+	produce_one(&producers[2 * producer_count]);
+	atomic_store(&finished, true);
+	pthread_join(consumer, NULL);
+	expect_equal("damaged slots", reader.damaged, 0);
+}
+
+/* A flight recorder, read when all is over. */
+static void run_flight(void *memory, __u64 bytes, __u64 records, bool interrupts)
+{
+	static struct uv_ring_reader reader;
+
+	run_producers(records, interrupts);
+	produce_one(&producers[2 * producer_count]);
+	atomic_store(&finished, true);
+	if (uv_ring_reader_init(&reader, memory, bytes))
+		fail("uv_ring_reader_init", 0, 0);
+	consume(&reader);
+	check_flight(&reader);
+	if (!producers[2 * producer_count].seen[0])
+		fail("the newest record is missing", 0, 0);
+}
+
+static void set_up_producers(__u64 records, __u64 payload_max, bool interrupts)
+{
 	unsigned int i;
+
+	for (i = 0; i < producer_count; i++) {
+		set_up_producer(i, records, records, payload_max);
+		set_up_producer(producer_count + i, 0, interrupts ? records * 4 : 1, payload_max);
+	}
+	set_up_producer(2 * producer_count, 1, 1, 0);	/* flushes */
+	producers[0].tells_misses = true;
+}
+
+int main(int argc, char **argv)
+{
+	__u64 slots, records, payload_max, bytes;
+	bool hostile, interrupts;
 	void *memory;
 
 	if (argc < 6)
@@ -343,64 +424,13 @@ int main(int argc, char **argv)
 	if (uv_ring_init(&ring, memory, bytes, atoi(argv[1])))
 		fail("uv_ring_init", slots, atoi(argv[1]));
 	uv_ring_set_state(&ring, UV_RING_RUNNING);
-	overwrites = ring.policy == UV_POLICY_OVERWRITE;
-
-	capacity = interrupts ? records * 4 : records;
-	for (i = 0; i < producer_count; i++) {
-		set_up_producer(i, records, records, payload_max);
-		set_up_producer(producer_count + i, 0, capacity, payload_max);
-	}
-	set_up_producer(2 * producer_count, 1, 1, 0);	/* flushes */
-	producers[2 * producer_count].tells_misses = false;
-	if (uv_ring_reader_init(&reader, memory, bytes))
-		fail("uv_ring_reader_init", 0, 0);
-	if (hostile)
-		pthread_create(&consumer, NULL, scribble, memory);
-	else if (!overwrites)
-		pthread_create(&consumer, NULL, consume, &reader);
-	signal(SIGUSR1, on_signal);
-	for (i = 0; i < producer_count; i++)
-		pthread_create(&producers[i].thread, NULL, produce, &producers[i]);
-	if (interrupts)
-		pthread_create(&pesterer, NULL, pester, NULL);
-	/* Joined only once nobody signals them any more. */
-	if (interrupts) {
-		bool busy = true;
-
-		while (busy) {
-			struct timespec nap = { .tv_nsec = 1000000 };
-
-			nanosleep(&nap, NULL);
-			for (busy = false, i = 0; i < producer_count; i++)
-				busy |= atomic_load(&producers[i].next) < records;
-		}
-		atomic_store(&producing, false);
-		pthread_join(pesterer, NULL);
-	}
-	for (i = 0; i < producer_count; i++)
-		pthread_join(producers[i].thread, NULL);
-	atomic_store(&producing, false);
-	for (i = 0; i < producer_count; i++)
-		counted.nested += producers[producer_count + i].next;
-
-	/* Let the consumer catch up, then one record that tells of the last losses. */
-	if (!hostile && !overwrites)
-		wait_for_consumer();
-	produce_one(&producers[2 * producer_count]);
-	atomic_store(&finished, true);
-	if (overwrites && !hostile) {
-		uv_ring_reader_init(&reader, memory, bytes);
-		consume(&reader);
-		check_flight(&reader);
-		if (!producers[2 * producer_count].seen[0])
-			fail("the newest record is missing", 0, 0);
-	} else {
-		pthread_join(consumer, NULL);
-	}
+	set_up_producers(records, payload_max, interrupts);
+	if (ring.policy == UV_POLICY_OVERWRITE && !hostile)
+		run_flight(memory, bytes, records, interrupts);
+	else
+		run_live(memory, bytes, records, hostile, interrupts);
 	check_totals(hostile);
 	if (!hostile)
 		check_losses_told();
-	if (!hostile && !overwrites)
-		expect_equal("damaged slots", reader.damaged, 0);
 	return 0;
 }

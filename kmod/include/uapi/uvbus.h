@@ -385,13 +385,16 @@ struct uv_ring_header {
 	__u64	start_mono_ns;	/* of one moment, so that time_ns */
 	__u64	start_real_ns;	/* can be told as wall-clock time */
 
-	__u64	head __attribute__((aligned(64)));	/* next position; producers */
+	__u64	head __attribute__((aligned(64)));	/* next position: a hint, exact
+						 * once stopped; a slot's seq
+						 * says what can be read
+						 */
 	__u64	tail __attribute__((aligned(64)));	/* first unread; consumer */
 	__u32	waiting;	/* consumer sleeps: wake it */
 	__u32	reserved;
 	__u64	lost __attribute__((aligned(64)));	/* not yet told in a loss record */
 	__u64	lost_total;
-	__u64	records;	/* written, without continuations */
+	__u64	records;	/* written by callers; exact once stopped */
 };
 
 /* ------------------------------------------------------------------ ioctls */
