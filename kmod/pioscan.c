@@ -51,13 +51,14 @@ void uv_scan_range(unsigned long start, unsigned long end, uv_port_found *found,
 		const u8 *bytes = (const u8 *)start;
 		unsigned int avail = min_t(unsigned long, end - start, UV_INSN_MAX);
 
-		if (!uv_decode_port(bytes, avail, &insn))
-			found(start, &insn, !in_step, data);
 		length = in_step ? uv_insn_length(bytes, avail) : 1;
 		if (length <= 0) {
 			in_step = false;
 			length = 1;
 		}
+		/* last, as it may put a breakpoint here */
+		if (!uv_decode_port(bytes, avail, &insn))
+			found(start, &insn, !in_step, data);
 		start += length;
 	}
 }
