@@ -60,6 +60,7 @@ _TOLD: dict[str, tuple[Kind, dict[str, Any]]] = {
     "failed map": (Kind.MAP, _CALL | {"direction": 1, "status": 9, "result": -12}),
     "alloc": (Kind.ALLOC, {"address": 0x1000, "length": 4096, "flavour": 2}),
     "enter": (Kind.HANDLER_ENTER, {"irq": 11, "handler": XMIT}),
+    "irq request": (Kind.IRQ_REQUEST, {"irq": 11, "shared": 1, "handler": XMIT}),
     "exit": (Kind.HANDLER_EXIT, {"irq": 11, "result": 1, "duration_ns": 8200}),
     "msix exit": (
         Kind.HANDLER_EXIT,
@@ -104,6 +105,7 @@ _EXPECTED = {
     "failed map": "map 0x7f3a000 +1514 TO_DEVICE single -ENOMEM  FAILED",
     "alloc": "alloc 0x1000 +4096 coherent",
     "enter": "handler enter irq 11  e1000_xmit_frame+0x5d0 [e1000]",
+    "irq request": "irq request irq 11 shared handler e1000_xmit_frame+0x5d0 [e1000]",
     "exit": "handler exit irq 11 handled 8.2 µs",
     "msix exit": "handler exit irq 27 (MSI-X 3) not handled 999 ns",
     "msix": "MSI-X vector 3  0xfee01004 = 0x4025",

@@ -114,7 +114,11 @@ local function build(enums, layout, record, config_space)
         end
         if parsed.status == STATUS.FAILED then line = line .. " " .. result_text(part.result) end
         local handler = session:site(part.handler)
-        if handler and parsed.kind ~= KIND.VECTOR_ALLOC then line = line .. "  " .. handler end
+        if handler and (parsed.kind == KIND.IRQ_REQUEST or parsed.kind == KIND.IRQ_FREE) then
+            line = line .. " handler " .. handler
+        elseif handler and parsed.kind <= KIND.HANDLER_EXIT then
+            line = line .. "  " .. handler
+        end
         return line
     end
 
