@@ -226,13 +226,20 @@ have_ended() {
 	done
 }
 
+# The device's link to its driver is gone before the driver's remove has run: the write that
+# returns tells that all is done.
 unbind() {
 	for bdf in $FUNCTIONS; do
 		is_bound "$bdf" || continue
-		echo "$bdf" >"$devices/$bdf/driver/unbind" &
+		{
+			echo "$bdf" >"$devices/$bdf/driver/unbind"
+			: >"/run/unbound.$bdf"
+		} &
+		unbinding="$unbinding $bdf"
 	done
-	for bdf in $FUNCTIONS; do
-		wait_until 200 is_unbound "$bdf" || echo "$bdf did not unbind" >>"$share/warnings"
+	for bdf in $unbinding; do
+		wait_until 200 test -e "/run/unbound.$bdf" ||
+			echo "$bdf did not unbind" >>"$share/warnings"
 	done
 }
 
