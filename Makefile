@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml uvtrace/version.py tools/make-venv.sh
 # -------------------------------------------------------------------- running
 
 demo:
-	@tools/demo.sh
+	@PYTHON=$(PYTHON) tools/demo.sh
 
 # pytest comes last: its summary is the last line.
 test: packages venv
@@ -60,8 +60,11 @@ format: venv
 	@$(BIN)/ruff check --fix $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
+# Each benchmark makes its own input and prints its own table.
 bench: packages venv
-	@tools/bench.sh
+	@for benchmark in benchmarks/*.py; do \
+	    echo "== $$benchmark"; $(BIN)/python "$$benchmark" || exit; \
+	done
 
 traces: packages venv
 	@$(BIN)/python traces/record.py
