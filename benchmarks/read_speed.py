@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -66,8 +67,10 @@ class Timing:
 
 
 def timed(action: Callable[[], object], repeats: int = REPEATS) -> Timing:
-    """Time an action; ``cpu_s`` is a median too."""
+    """Time an action after a run that does not count; ``cpu_s`` is a median too."""
     wall, cpu = [], []
+    if repeats > 1:
+        action()
     for _ in range(repeats):
         started, started_cpu = time.perf_counter(), time.process_time()
         action()
@@ -169,13 +172,15 @@ def others(path: Path, count: int) -> list[tuple[str, int, float]]:
     return rows
 
 
-def first_use_s(path: Path, cache: Path) -> float:
-    """Seconds from starting Python to columns in hand, with this cache of compiled code."""
+def first_use_s(path: Path, cache: Path) -> tuple[float, float]:
+    """Wall and CPU seconds from starting Python to columns in hand, with this code cache."""
     code = "import sys, uvtrace; uvtrace.open(sys.argv[1]).columns()"
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
-    started = time.perf_counter()
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, env=environment)
-    return time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return time.perf_counter() - started, cpu
 
 
 def print_ours(name: str, count: int, timing: Timing) -> None:
@@ -217,9 +222,9 @@ def main() -> None:
         varied = Path(directory) / "varied.pcapng"
         make_file(path, 1000, 0)
         cache = Path(directory) / "cache"
-        cold, warm = first_use_s(path, cache), first_use_s(path, cache)
         print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs")
-        print(f"first use, process included: {cold:.1f} s; with compiled code cached: {warm:.1f} s")
+        for what in ("first use ever, compiling", "first use in a process, compiled code cached"):
+            print("{}: {:.1f} s, {:.1f} s of CPU".format(what, *first_use_s(path, cache)))
         for target, every, what in ((path, 0, "no payload"), (varied, 10, "every 10th a payload")):
             times = [make_file(target, count, every) for _ in range(WRITE_REPEATS)]
             rates = (count / s / 1e6 for s in (statistics.median(times), max(times)))

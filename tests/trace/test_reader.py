@@ -7,6 +7,7 @@ import gzip
 import io
 import struct
 import subprocess
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,19 @@ def test_concatenated_files_keep_their_functions_apart(second: str) -> None:
     assert trace.columns()["function"].tolist() == functions
     assert trace[2:].columns()["function"].tolist() == functions[2:]
     assert len(trace.sections) == 2
+
+
+def test_sections_by_the_thousand_cost_no_more_each_than_a_few() -> None:
+    one = Story().mmio_write(0, 1, ip=0).comment("why").to_bytes()
+
+    def seconds_each(count: int) -> float:
+        trace = open_bytes(one * count)
+        started = time.process_time()
+        assert len(trace.comments) == count
+        return (time.process_time() - started) / count
+
+    seconds_each(10)
+    assert seconds_each(4000) < 5 * min(seconds_each(200) for _ in range(3))
 
 
 def test_an_interface_renumbered_by_another_tool_moves_the_function_with_it(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -51,7 +52,8 @@ class Packets:
         data: its bytes, uint8, shape (size,).
         locations: int64, shape (n,): byte offset of each record; odd for a Simple Packet Block.
         functions: every interface of the file, so that a function's index is its position.
-        sections: at least one, unless the file is empty.
+        sections: at least one.
+        section_offsets: their offsets, for looking a packet's section up.
         resolution: nanoseconds of one timestamp unit, by interface.
         damage: where and why the file ends early.
         foreign: packets of other link types, which were skipped.
@@ -65,6 +67,7 @@ class Packets:
     locations: NDArray[np.int64]
     functions: tuple[Function, ...]
     sections: tuple[Section, ...]
+    section_offsets: tuple[int, ...]
     resolution: tuple[float, ...]
     damage: Damage | None
     foreign: int
@@ -154,11 +157,11 @@ class Packets:
 
         if not self.noted or not len(self):
             return np.zeros(0, np.intp)
-        of_section = self._section_numbers()
+        is_big = np.array([section.big_endian for section in self.sections])
+        of_big = is_big[self._section_numbers()]
         found = np.zeros(len(self), np.bool_)
-        for number in np.unique(of_section):
-            rows = of_section == number
-            big = self.sections[number].big_endian
+        for big in np.unique(of_big).tolist():
+            rows = of_big == big
             found[rows] = with_options(self.words, self.locations[rows], big)
         return np.flatnonzero(found)
 
@@ -200,12 +203,10 @@ class Packets:
         return np.where(recorded == FUNCTION_NONE, FUNCTION_NONE, found).astype(np.uint16)
 
     def _section_numbers(self) -> NDArray[np.intp]:
-        offsets = np.array([section.offset for section in self.sections])
-        return np.searchsorted(offsets, self.locations, "right") - 1
+        return np.searchsorted(self.section_offsets, self.locations, "right") - 1
 
     def _section(self, at: int) -> Section:
-        offsets = [section.offset for section in self.sections]
-        return self.sections[int(np.searchsorted(offsets, at, "right")) - 1]
+        return self.sections[bisect_right(self.section_offsets, at) - 1]
 
     def _header_word(self, at: int, before: int) -> int:
         start = (at & ~_SIMPLE) - before

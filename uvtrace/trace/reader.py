@@ -73,6 +73,7 @@ def _read(source: Source) -> Packets:
         locations=locations[:n],
         functions=functions,
         sections=described,
+        section_offsets=tuple(section.offset for section in described),
         resolution=resolution,
         damage=_damage(source, Stop(stop), offset, n, described),
         foreign=foreign,
