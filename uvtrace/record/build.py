@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 BUILD_TIMEOUT_S = 600
 _SOURCES = (".c", ".h", ".S")
 _BUILD_FILES = ("Makefile", "Kbuild")
+_NOT_THE_MODULE = ("build", "tests", "tools")
+"""Folders beside the module's sources that are no part of it."""
 
 
 class BuildError(UvtraceError):
@@ -62,14 +64,28 @@ def module_for(kernel: Kernel) -> Path:
         EnvironmentLacksError: headers, make or a compiler are missing.
         BuildError: it does not compile.
     """
+    return module_from(source_directory(), "uvbus", kernel)
+
+
+def module_from(source: Path, name: str, kernel: Kernel) -> Path:
+    """A kernel module of a folder that holds a Kbuild file, built if it has not been yet.
+
+    Args:
+        source: the folder; its subfolders build, tests and tools are left out.
+        name: which of its modules, without ``.ko``.
+
+    Raises:
+        EnvironmentLacksError: headers, make or a compiler are missing.
+        BuildError: it does not compile.
+    """
     headers = kernel.require_build()
     _require_tools("make", "gcc")
-    source = source_directory()
-    folder = cache_directory("kmod", f"{kernel.release}-{_hash(source, _kernel_identity(kernel))}")
-    target = folder / "uvbus.ko"
+    key = _hash(source, name + _kernel_identity(kernel))
+    folder = cache_directory("kmod", f"{kernel.release}-{key}")
+    target = folder / f"{name}.ko"
     with locked(folder / "lock"):
         if not target.is_file():
-            log.info("building uvbus.ko for %s", kernel.release)
+            log.info("building %s.ko for %s", name, kernel.release)
             _build_module(source, headers, target)
     return target
 
@@ -95,11 +111,12 @@ def uvctl() -> Path:
 def _build_module(source: Path, headers: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="uvtrace-build-") as work:
         copy = Path(work, "kmod")
-        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("*.o", "*.ko", "*.cmd", "*.py"))
+        unwanted = shutil.ignore_patterns("*.o", "*.ko", "*.cmd", "*.py", *_NOT_THE_MODULE)
+        shutil.copytree(source, copy, ignore=unwanted)
         jobs = str(os.cpu_count() or 1)
         command = ["make", "-C", str(headers), f"M={copy}", "-j", jobs, "modules"]
-        _run(command, where=f"uvbus.ko for {headers}")
-        _publish(copy / "uvbus.ko", target)
+        _run(command, where=f"{target.name} for {headers}")
+        _publish(copy / target.name, target)
 
 
 def _build_uvctl(source: Path, program: Path, target: Path) -> None:
@@ -161,6 +178,8 @@ def _digest_of(folder: Path) -> str:
     """Of every file that a build reads, names included."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
+        if path.relative_to(folder).parts[0] in _NOT_THE_MODULE:
+            continue
         if path.name.endswith(".mod.c") or not path.is_file():
             continue
         if path.suffix in _SOURCES or path.name in _BUILD_FILES:
