@@ -22,7 +22,7 @@ PROFILE: Final = "uvtrace"
 """Name of the profile; ``wireshark -C uvtrace`` starts in it."""
 
 _HERE: Final = Path(__file__).parent
-_PROFILE_FILES: Final = ("colorfilters", "preferences")
+_PROFILE_FILES: Final = ("colorfilters", "dfilter_buttons", "preferences")
 _PROFILE_MARK: Final = "# uvtrace wireshark install:"
 _DISSECTOR_MARK: Final = "Wireshark dissector for uvtrace recordings"
 _FOLDERS_TIMEOUT_S: Final = 60.0

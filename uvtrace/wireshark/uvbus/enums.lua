@@ -115,7 +115,10 @@ enums.loss_cause = {
 }
 -- Causes whose value is a number of lost records; the others tell of things never seen.
 enums.counted_loss = { [1] = true, [2] = true, [3] = true, [4] = true, [7] = true }
-enums.power_state = { [0] = "D0", [1] = "D1", [2] = "D2", [3] = "D3hot", [4] = "D3cold" }
+-- 5 is what include/linux/pci.h calls PCI_UNKNOWN: a function that nothing has powered yet.
+enums.power_state = {
+    [0] = "D0", [1] = "D1", [2] = "D2", [3] = "D3hot", [4] = "D3cold", [5] = "unknown",
+}
 enums.severity = { [0] = "non-fatal", [1] = "fatal", [2] = "corrected" }
 enums.handled = { [0] = "not handled", [1] = "handled", [2] = "wakes its thread" }
 
