@@ -52,8 +52,8 @@
 #define uv_store_release(pointer, value) __atomic_store_n(pointer, value, __ATOMIC_RELEASE)
 #define uv_cas(pointer, old, value)	\
 	__atomic_compare_exchange_n(pointer, old, value, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)
-#define uv_exchange(pointer, value)	__atomic_exchange_n(pointer, value, __ATOMIC_RELAXED)
-#define uv_fetch_add(pointer, value)	__atomic_fetch_add(pointer, value, __ATOMIC_RELAXED)
+#define uv_exchange(pointer, value)	__atomic_exchange_n(pointer, value, __ATOMIC_ACQUIRE)
+#define uv_fetch_add(pointer, value)	__atomic_fetch_add(pointer, value, __ATOMIC_RELEASE)
 #endif
 
 /* Fewer slots would make every payload a cut one. */
@@ -179,11 +179,15 @@ static inline union uv_slot *uv_ring_slot(const struct uv_ring *ring, __u64 posi
 static inline void uv_ring_count_lost(struct uv_ring *ring, enum uv_ring_pending which,
 				      __u64 count)
 {
-	uv_fetch_add(&ring->pending[which], count);
 	uv_fetch_add(&ring->lost_total, count);
 	/* Mirrors, so that the count survives this machine; never read back. */
-	uv_fetch_add(&ring->header->lost, count);
 	uv_fetch_add(&ring->header->lost_total, count);
+	uv_fetch_add(&ring->header->lost, count);
+	/*
+	 * After header->lost, and released to the exchange in uv_ring_tell(): who
+	 * tells of this loss takes it off header->lost, which must not go below 0.
+	 */
+	uv_fetch_add(&ring->pending[which], count);
 }
 
 /**
@@ -317,12 +321,12 @@ static inline void uv_ring_tell(struct uv_ring *ring, __u64 position, enum uv_ri
 
 	if (!uv_ring_claim(ring, position))
 		return;		/* still pending: the next record tells */
+	/* Acquire: pairs with the release of pending in uv_ring_count_lost(). */
 	count = uv_exchange(&ring->pending[which], 0);
 	if (!count) {		/* another producer has told of it */
 		uv_ring_pad(ring, position);
 		return;
 	}
-	uv_fetch_add(&ring->header->lost, -count);
 	memset(&loss, 0, sizeof(loss));
 	loss.version = UV_RECORD_VERSION;
 	loss.kind = UV_KIND_LOSS;
@@ -334,6 +338,8 @@ static inline void uv_ring_tell(struct uv_ring *ring, __u64 position, enum uv_ri
 	loss.meta.topic = uv_ring_cause(ring, which);
 	uv_ring_fill(ring, position, &loss);
 	uv_ring_commit(ring, position);
+	/* Not before: a machine that dies here has told twice, not never. */
+	uv_fetch_add(&ring->header->lost, -count);
 }
 
 /* Claim every slot of a record; if one is refused, pad those already taken. */

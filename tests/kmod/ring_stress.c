@@ -4,10 +4,12 @@
  * accepted comes out once, whole and in its producer's order, and every other one
  * is accounted for.
  *
- *	ring_stress POLICY SLOTS PRODUCERS RECORDS PAYLOAD_MAX [hostile|nested]
+ *	ring_stress POLICY SLOTS PRODUCERS RECORDS PAYLOAD_MAX [hostile|nested|killed]
  *
  * hostile: instead of a consumer, a thread scribbles over the shared header.
  * nested: signals interrupt producers in the middle of a write, and write too.
+ * killed: producers are another process, which is killed in the middle of it all, as
+ * a guest that panics; what it leaves is read.
  * Prints what was counted as JSON; exits 1 and says why when a check fails.
  */
 #define _GNU_SOURCE
@@ -17,7 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "ring_reader.h"
 
@@ -241,7 +245,7 @@ static void *scribble(void *argument)
 /* Between two pages that fault. */
 static void *allocate_guarded(__u64 bytes)
 {
-	__u8 *base = mmap(NULL, bytes + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	__u8 *base = mmap(NULL, bytes + 2 * PAGE, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (base == MAP_FAILED || mprotect(base + PAGE, bytes, PROT_READ | PROT_WRITE))
 		fail("mmap", bytes, 0);
@@ -391,6 +395,41 @@ static void run_flight(void *memory, __u64 bytes, __u64 records, bool interrupts
 		fail("the newest record is missing", 0, 0);
 }
 
+/* Producers die with their process; what the ring then holds must be whole. */
+static void run_killed(void *memory, __u64 bytes, __u64 records)
+{
+	static struct uv_ring_reader reader;
+	struct timespec nap = { .tv_nsec = 1000000 };
+	bool live = ring.policy != UV_POLICY_OVERWRITE;
+	pthread_t consumer;
+	pid_t child = fork();
+
+	if (!child) {
+		run_producers(records, false);
+		fail("producers were done before they were killed", records, 0);
+	}
+	if (live && !uv_ring_reader_init(&reader, memory, bytes))
+		pthread_create(&consumer, NULL, consume, &reader);
+	/* Two laps at least, however busy this machine is. */
+	while (uv_load(&ring.header->head) < 2 * (ring.mask + 1) &&
+	       waitpid(child, NULL, WNOHANG) == 0)
+		nanosleep(&nap, NULL);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	atomic_store(&finished, true);
+	if (live) {
+		pthread_join(consumer, NULL);
+		expect_equal("damaged slots", reader.damaged, 0);
+	} else {
+		uv_ring_reader_init(&reader, memory, bytes);
+		consume(&reader);
+	}
+	printf("{\"read\": %llu, \"damaged\": %llu, \"lost\": %llu, \"told\": %llu, "
+	       "\"untold\": %llu, \"position\": %llu}\n", counted.read, reader.damaged,
+	       ring.header->lost_total, counted.told_full + counted.told_missed,
+	       ring.header->lost, reader.position);
+}
+
 static void set_up_producers(__u64 records, __u64 payload_max, bool interrupts)
 {
 	unsigned int i;
@@ -425,6 +464,10 @@ int main(int argc, char **argv)
 		fail("uv_ring_init", slots, atoi(argv[1]));
 	uv_ring_set_state(&ring, UV_RING_RUNNING);
 	set_up_producers(records, payload_max, interrupts);
+	if (argc > 6 && !strcmp(argv[6], "killed")) {
+		run_killed(memory, bytes, records);
+		return 0;
+	}
 	if (ring.policy == UV_POLICY_OVERWRITE && !hostile)
 		run_flight(memory, bytes, records, interrupts);
 	else
