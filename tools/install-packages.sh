@@ -5,10 +5,6 @@
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 
-is_installed() {
-    dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed
-}
-
 # An array, because as_root is empty for root.
 as_root=()
 [ "$(id -u)" = 0 ] || as_root=(sudo --preserve-env=DEBIAN_FRONTEND)
@@ -22,9 +18,11 @@ command -v dpkg-query >/dev/null || {
     echo "this is not Debian: install what these packages hold: ${wanted[*]}" >&2
     exit 5
 }
+installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
+    sed -n 's/^installed //p' || true)
 missing=()
 for package in "${wanted[@]}"; do
-    is_installed "$package" || missing+=("$package")
+    grep -qx "$package" <<<"$installed" || missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
