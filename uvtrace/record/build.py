@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ from uvtrace.record.kernels import Kernel
 log = logging.getLogger(__name__)
 
 BUILD_TIMEOUT_S = 600
+_ERROR = re.compile(r"\berror:|^ERROR:|\*\*\* ")
 _SOURCES = (".c", ".h", ".S")
 _BUILD_FILES = ("Makefile", "Kbuild")
 _NOT_THE_MODULE = ("build", "tests", "tools")
@@ -151,7 +153,7 @@ def _run(command: list[str], *, where: str) -> None:
 
 def _first_error(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower()]
+    errors = [line for line in lines if _ERROR.search(line)]
     return (errors or lines[-1:] or ["no output"])[0]
 
 

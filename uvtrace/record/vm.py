@@ -83,6 +83,7 @@ class _Recording:
         self._options = options
         self._vm = vm
         self._progress = progress
+        self._driver = self._checked_driver()
         share = folder / "share"
         share.mkdir()
         self._share = Share(share)
@@ -141,7 +142,7 @@ class _Recording:
         shutil.copy(build.module_for(self._vm.kernel), folder / "uvbus.ko")
         shutil.copy(build.uvctl(), folder / "uvctl")
         shutil.copy(Path(__file__).with_name("guest") / "guest.sh", folder / "guest.sh")
-        driver = self._driver()
+        driver = self._driver
         if driver.endswith(".ko"):
             shutil.copy(driver, folder / Path(driver).name)
             driver = Path(driver).name
@@ -161,7 +162,8 @@ class _Recording:
             }
         )
 
-    def _driver(self) -> str:
+    def _checked_driver(self) -> str:
+        """The module to load: a name, a file, or nothing for what modalias picks."""
         chosen = self._options.driver
         if chosen is None:
             preferred = [models.preferred_driver(_qemu(d)) for d in self._options.devices]
