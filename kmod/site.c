@@ -123,8 +123,10 @@ static void uv_module_tell(u16 index, const struct module *mod, enum uv_kind kin
 	rec.length = m->end - m->start;
 	rec.module.index = index;
 #ifdef CONFIG_STACKTRACE_BUILD_ID
-	memcpy(rec.module.build_id, mod->build_id, min(sizeof(mod->build_id), 20UL));
-	rec.module.build_id_length = 20;
+	if (mod) {
+		memcpy(rec.module.build_id, mod->build_id, sizeof(mod->build_id));
+		rec.module.build_id_length = sizeof(mod->build_id);
+	}
 #endif
 	rec.module.tainted = mod ? !!mod->taints : 0;
 	uv_emit(&rec, m->name, strlen(m->name));
