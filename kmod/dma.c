@@ -21,13 +21,20 @@
 
 /* ---- one event, one record ---- */
 
+/* What gives memory back is told before the call: no answer, no duration. */
+static bool uv_dma_gives_back(enum uv_kind kind)
+{
+	return kind == UV_KIND_UNMAP || kind == UV_KIND_FREE || kind == UV_KIND_POOL_FREE ||
+	       kind == UV_KIND_POOL_DESTROY;
+}
+
 /* Call it in an RCU read-side section, with fn from uv_traced(). */
 static void uv_dma_emit(const struct uv_function *fn, const struct uv_dma_event *event)
 {
 	struct uv_record rec;
 
 	uv_event(&rec, event->kind, fn);
-	rec.phase = event->start ? UV_PHASE_WHOLE : UV_PHASE_POSTED;
+	rec.phase = uv_dma_gives_back(event->kind) ? UV_PHASE_POSTED : UV_PHASE_WHOLE;
 	rec.status = event->failed ? UV_STATUS_FAILED : UV_STATUS_OK;
 	rec.time_ns = event->start;
 	rec.address = event->address;
@@ -220,6 +227,7 @@ static void uv_sg_log(const struct device *dev, const struct uv_dma_event *call,
 		event.phys = memory ? sg_phys(memory) + within : 0;
 		event.cpu_address = memory ? sg_virt(memory) + within : NULL;
 		uv_dma_emit(fn, &event);
+		event.start = 0;	/* the first segment's duration is the call's */
 		for (within += event.length; memory && within >= memory->length;
 		     memory = sg_next(memory))
 			within -= memory->length;

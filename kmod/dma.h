@@ -9,7 +9,7 @@
 
 /**
  * struct uv_dma_event - what a record of the DMA API says
- * @start: when the call began; 0: told before the call, which has no duration
+ * @start: when the call began; 0: its duration is not told
  * @ip: return address of the call
  *
  * The rest is as in struct uv_record and struct uv_dma_call.

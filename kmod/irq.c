@@ -81,8 +81,11 @@ static bool uv_handler_msi(struct uv_handler *handler)
 static unsigned int uv_handler_evidence(const struct uv_handler *handler,
 					const struct uv_function *fn)
 {
+	/* on whatever line: IDE in compatibility mode has two of its own */
 	if (handler->dev_id && pci_get_drvdata(fn->pdev) == handler->dev_id)
 		return 2;
+	if (fn->pdev->irq != handler->irq)
+		return 0;
 	if ((handler->primary && uv_in_driver(fn, (unsigned long)handler->primary)) ||
 	    (handler->thread && uv_in_driver(fn, (unsigned long)handler->thread)))
 		return 1;
@@ -104,7 +107,7 @@ static void uv_handler_intx(struct uv_handler *handler)
 
 	for (i = 0; i < READ_ONCE(uv_function_count); i++) {
 		fn = rcu_dereference(uv_functions[i]);
-		if (!fn || fn->pdev->irq != handler->irq)
+		if (!fn)
 			continue;
 		evidence = uv_handler_evidence(handler, fn);
 		if (!evidence || evidence < best)
@@ -120,7 +123,7 @@ static void uv_handler_intx(struct uv_handler *handler)
 		return;
 	}
 	handler->dev = &owner->pdev->dev;
-	handler->type = UV_IRQ_INTX;
+	handler->type = owner->pdev->irq == handler->irq ? UV_IRQ_INTX : UV_IRQ_OTHER;
 }
 
 /* Under RCU. Sets dev (NULL: not ours), type, vector. */
