@@ -30,7 +30,7 @@ newest_recorded() {
 
 begin=$SECONDS
 mkdir -p demo
-step 'install what is missing' make --no-print-directory packages ||
+step 'install what is missing' tools/install-packages.sh packaging/apt-packages.txt ||
     echo 'packages are missing: going on with what there is'
 step 'make the virtual environment' make --no-print-directory venv PYTHON="$PYTHON" || exit
 PATH=$PWD/.venv/bin:$PATH

@@ -42,7 +42,7 @@ _VALUED: Final = (*_MMIO, Kind.PIO_READ, Kind.PIO_WRITE)
 _POOLS: Final = (Kind.POOL_CREATE, Kind.POOL_DESTROY, Kind.POOL_ALLOC, Kind.POOL_FREE)
 # Names without which nothing can be explained.
 _KEPT_PAYLOAD: Final = (Kind.MODULE_LOAD, Kind.MODULE_UNLOAD, Kind.LOSS, Kind.PROBE, Kind.BIND)
-_KEPT_SESSION: Final = ("tool", "source", "kernel", "driver", "acceleration", "cpus", "policy")
+_KEPT_SESSION: Final = ("tool", "source", "kernel", "acceleration", "cpus", "policy")
 _KEPT_RESULT: Final = ("exit_code", "ended", "statistics", "cpus", "lost")
 
 PORTS: Final = 0x10000
