@@ -39,7 +39,9 @@ class Share:
     outcomes: Counter[str]
     slowest_s: float
     rss_mb: float
+    """Peak resident memory, pages shared with other processes included."""
     pss_mb: float
+    """Memory at the end, shared pages in proportion: these add up to a total."""
 
 
 def exercise(trace: Trace, random: Random, size: int) -> None:
@@ -131,11 +133,11 @@ def run(first: int, count: int, processes: int) -> list[Share]:
     """
     run_share(first, 1)  # compiles, so that the children share it
     step = -(-count // processes)
-    children = [
-        _run_child(start, min(step, first + count - start))
-        for start in range(first, first + count, step)
-    ]
-    shares = []
+    starts = range(first + step, first + count, step)
+    children = [_run_child(start, min(step, first + count - start)) for start in starts]
+    # This process works too, so that no process is left out of the memory figures.
+    own = run_share(first, min(step, count))
+    shares = [own]
     failed = False
     for child, reading in children:
         with os.fdopen(reading, "rb") as pipe:
@@ -171,10 +173,12 @@ def main() -> None:
     print(f"structurally plausible: {structured / total:.1%}")
     print(f"slowest file: {max(share.slowest_s for share in shares) * 1e3:.1f} ms")
     rss = max(share.rss_mb for share in shares)
-    print(f"peak RSS of one process: {rss:.0f} MB; together (PSS): {_sum_pss(shares):.0f} MB")
+    print(
+        f"peak RSS: {rss:.0f} MB at most; all processes together (PSS): {_sum_pss(shares):.0f} MB"
+    )
     if structured < total / 2:
         raise SystemExit("fewer than half of the files were structurally plausible")
-    if rss > RSS_LIMIT_MB:
+    if max(rss, _sum_pss(shares)) > RSS_LIMIT_MB:
         raise SystemExit(f"more than {RSS_LIMIT_MB} MB")
 
 
