@@ -220,7 +220,7 @@ class _Recording:
             "devices": [str(device) for device in self._options.devices],
             "driver": self._options.driver,
             "kernel": platform.release(),
-            "host": " ".join(platform.uname()),
+            "host": f"{platform.system()} {platform.release()} {platform.machine()}",
             "cpus": os.cpu_count(),
             "ring_bytes": self._options.ring_bytes,
             "policy": RingPolicy(self._options.policy).name.lower(),

@@ -252,7 +252,7 @@ class _Recording:
             "devices": [str(device) for device in self._options.devices],
             "driver": self._options.driver,
             "kernel": self._share.text("release"),
-            "host": " ".join(platform.uname()),
+            "host": f"{platform.system()} {platform.release()} {platform.machine()}",
             "qemu": machine.qemu_version(),
             "acceleration": "kvm" if self._accelerated.works else "tcg",
             "cpus": self._vm.cpus,
@@ -321,12 +321,13 @@ class _Recording:
         return self._reached[-1] if self._reached else "boot"
 
     def _why_nothing(self, running: Machine) -> str:
-        if self._result.failure:
-            return self._result.failure
         if self._result.ended == "timeout":
             return f"no answer after {self._last_stage()}"
+        if self._result.ended != "died":
+            return self._result.failure
         said = (running.messages().strip() or self._result.console).splitlines()
-        return f"it ended after {self._last_stage()}: {said[-1] if said else 'without a word'}"
+        words = said[-1].removeprefix("qemu-system-x86_64: ") if said else "without a word"
+        return f"it ended after {self._last_stage()}: {words}"
 
 
 def _qemu(device: object) -> QemuSpec:
