@@ -36,6 +36,11 @@ struct uv_dma_event {
 /* Log it if the device is traced and recording is on. */
 void uv_dma_log(const struct device *dev, const struct uv_dma_event *event);
 
+/* dmalimit.c: tell of a device's segment limits if the trace does not know them; wrappers */
+void uv_segment_limit_tell(struct device *dev, unsigned long ip);
+int uv_dma_set_mask(struct device *dev, u64 mask);
+int uv_dma_set_coherent_mask(struct device *dev, u64 mask);
+
 /* dmapool.c: wrappers */
 struct dma_pool *uv_dma_pool_create(const char *name, struct device *dev, size_t size,
 				    size_t align, size_t boundary);
