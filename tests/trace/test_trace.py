@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -64,6 +66,19 @@ def test_chunks_hold_every_record_once_in_order(trace: Trace) -> None:
         assert b"".join(part.records.tobytes() for part in parts) == trace.records.tobytes()
     with pytest.raises(ValueError, match="chunk of 0"):
         next(trace.chunks(0))
+
+
+def test_a_trace_that_is_dropped_is_freed_without_the_garbage_collector() -> None:
+    gc.disable()
+    try:
+        trace = Story().mmio_write(0, 1).trace()
+        _ = trace.columns(), trace.records, trace.metadata, trace.comments, trace[:1].metadata
+        trace.to_pandas()
+        gone = weakref.ref(trace)
+        del trace
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_columns_in_one_pass_equal_columns_one_by_one(trace: Trace) -> None:

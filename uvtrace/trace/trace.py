@@ -41,7 +41,8 @@ class Trace:
 
     def __init__(self, packets: Packets, whole: Trace | None = None) -> None:
         self._packets = packets
-        self._whole = self if whole is None else whole
+        # None for the whole itself: a cycle would keep its memory and mapping after it is dropped.
+        self._whole = whole
         self._columns: dict[str, NDArray[Any]] = {}
 
     def __len__(self) -> int:
@@ -53,12 +54,12 @@ class Trace:
     def __getitem__(self, rows: Rows) -> Trace: ...
     def __getitem__(self, rows: int | Rows) -> np.void | Trace:
         if isinstance(rows, slice):
-            return Trace(self._packets.select(rows), self._whole)
+            return Trace(self._packets.select(rows), self._root)
         if isinstance(rows, np.ndarray | list):
             selected = np.asarray(rows)
             if not len(selected):
                 selected = selected.astype(np.intp)
-            return Trace(self._packets.select(selected), self._whole)
+            return Trace(self._packets.select(selected), self._root)
         record: np.void = self.records[self._row(rows)]
         return record
 
@@ -177,7 +178,7 @@ class Trace:
     @property
     def metadata(self) -> Metadata:
         """What the whole file says of itself; assembled when it is first asked for."""
-        return self._whole._metadata
+        return self._root._metadata
 
     def symbol(self, site: int) -> str:
         """A code address (``ip``, ``caller``, a handler) as ``symbol+0x1c [module]``."""
@@ -213,6 +214,11 @@ class Trace:
         from uvtrace.trace.frame import to_frame
 
         return to_frame(self, details=details)
+
+    @property
+    def _root(self) -> Trace:
+        # An empty trace is false, so that `or` would not do.
+        return self if self._whole is None else self._whole
 
     def _field(self, name: str) -> NDArray[Any]:
         member, dot, field = name.partition(".")
