@@ -7,8 +7,8 @@ One file, made for the occasion, one run: every tool reads the same bytes, warm.
 prefix, as it would take minutes; rates are per record, so they compare.
 
 Ours are the median of many runs with the worst beside it, never the best: the best hides what a
-caller meets. ``touch fresh memory`` is a control without any reader: if ours is slow and the control
-is not, the reader is at fault (it once kept dropped traces alive, and every run got new pages).
+caller meets. ``touch fresh memory`` is a control without any reader: if ours is slow and it is not,
+the reader is at fault (it once kept dropped traces alive, and every run got new pages).
 """
 
 from __future__ import annotations
