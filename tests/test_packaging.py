@@ -35,6 +35,18 @@ def test_the_kernel_modules_sources_are_reachable_from_the_package() -> None:
     assert sources.joinpath("Makefile").is_file()
 
 
+@pytest.mark.parametrize("package", ["uvtrace.kmod", "uvtrace.record", "uvtrace.wireshark"])
+def test_what_is_no_python_is_declared_as_data(package: str, declared: dict[str, Any]) -> None:
+    folder = ROOT / declared["package-dir"].get(package, package.replace(".", "/"))
+    shipped = {
+        path for pattern in declared["package-data"][package] for path in folder.glob(pattern)
+    }
+    built = folder / "build", folder / "__pycache__"
+    for path in folder.rglob("*"):
+        if path.is_file() and not any(path.is_relative_to(other) for other in built):
+            assert path in shipped or path.suffix in (".py", ".pyc"), path
+
+
 @pytest.mark.parametrize("package", ["uvtrace.checkers", "uvtrace.devices", "uvtrace.reports"])
 def test_packs_stand_at_top_level_and_install_below_uvtrace(package: str) -> None:
     assert files(package).joinpath("__init__.py").is_file()
