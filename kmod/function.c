@@ -186,6 +186,7 @@ static int uv_function_add(struct pci_dev *pdev, struct uv_select *select)
 	device_lock(&pdev->dev);
 	drv = pdev->dev.driver;
 	fn->driver_module = drv ? uv_site_module(drv->owner) : 0;
+	strscpy(fn->driver_name, drv ? drv->name : "", sizeof(fn->driver_name));
 	device_unlock(&pdev->dev);
 	select->bound = !!drv;
 	return 0;
@@ -278,7 +279,6 @@ u64 uv_functions_bound(void)
 static void uv_function_event(struct uv_function *fn, enum uv_kind kind, enum uv_phase phase,
 			      enum uv_status status)
 {
-	const char *name = dev_driver_string(&fn->pdev->dev);
 	struct uv_record rec;
 
 	if (!uv_recording())
@@ -287,7 +287,7 @@ static void uv_function_event(struct uv_function *fn, enum uv_kind kind, enum uv
 	rec.phase = phase;
 	rec.status = status;
 	rec.module.index = fn->driver_module;
-	uv_emit(&rec, name, strlen(name));
+	uv_emit(&rec, fn->driver_name, strlen(fn->driver_name));
 }
 
 static int uv_bus_event(struct notifier_block *nb, unsigned long event, void *data)
@@ -299,6 +299,7 @@ static int uv_bus_event(struct notifier_block *nb, unsigned long event, void *da
 		return NOTIFY_DONE;
 	switch (event) {
 	case BUS_NOTIFY_BIND_DRIVER:
+		strscpy(fn->driver_name, dev->driver->name, sizeof(fn->driver_name));
 		WRITE_ONCE(fn->driver_module, uv_site_module(dev->driver->owner));
 		uv_function_event(fn, UV_KIND_PROBE, UV_PHASE_REQUEST, UV_STATUS_OK);
 		uv_dma_bound(fn);

@@ -43,6 +43,7 @@ struct uv_config_bus;
  * @pdev: the device; a reference is held
  * @index: index of its interface in the trace
  * @driver_module: site module index of the bound (or probing) driver, 0 none
+ * @driver_name: the driver bound last, for records of its life
  * @prefetch_limit: prefetchable BARs of at least this size are not trapped
  * @rebind: bind a driver when recording starts
  * @bus: config.c's replacement of the bus's operations
@@ -54,6 +55,7 @@ struct uv_function {
 	struct pci_dev		*pdev;
 	u16			index;
 	u16			driver_module;
+	char			driver_name[32];
 	u64			prefetch_limit;
 	bool			rebind;
 	struct uv_config_bus	*bus;
