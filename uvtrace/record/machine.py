@@ -200,7 +200,9 @@ def _with_init(argument: str) -> str:
     kept = [word for word in shlex.split(before) if not word.startswith(("virtme_", "virtme."))]
     folders = [folder for folder in _WRITABLE if os.path.isdir(folder)]
     script = Path(__file__).with_name("guest") / "init.sh"
-    return " ".join([*kept, "init=/bin/sh", "--", str(script), GUEST_SHARE, *folders])
+    busybox = os.path.realpath(require_program("busybox", "apt install busybox-static"))
+    words = ["sh", str(script), busybox, GUEST_SHARE, *folders]
+    return " ".join([*kept, f"init={busybox}", "--", *words])
 
 
 def _extra_arguments(spec: MachineSpec) -> list[str]:

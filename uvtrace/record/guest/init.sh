@@ -1,20 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The guest's first process: mounts what a command expects, then runs guest.sh.
+# The guest's first process: mounts what a command expects, then runs guest.sh. Run by busybox,
+# whose shell needs no other program for this: each one would be read over 9p.
 #
 # In place of virtme-ng's init, which also starts udev and systemd-tmpfiles: on an emulated
 # processor they take longer than the kernel, and udev would bind drivers before recording.
-# $1 is where to mount the folder that is shared with the host; the rest are folders that
-# get a writable layer over this machine's.
+# $1 is busybox, $2 where to mount the folder that is shared with the host; the rest are
+# folders that get a writable layer over this machine's.
 
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 HOME=/root
 TERM=dumb
 export PATH HOME TERM
-share=$1
-shift
+busybox=$1
+share=$2
+shift 2
 
-mount -t proc -o nosuid,noexec,nodev proc /proc
+# Without /proc the shell cannot start its own applets.
+"$busybox" mount -t proc -o nosuid,noexec,nodev proc /proc
 mount -t sysfs -o nosuid,noexec,nodev sys /sys
 mount -t devtmpfs -o mode=0755,nosuid,noexec devtmpfs /dev
 mount -t tmpfs -o mode=0755 run /run
@@ -41,4 +44,4 @@ ln -sf fd/2 /dev/stderr
 hostname uvtrace
 ip link set lo up
 
-exec sh "$share/guest.sh" "$share"
+exec /bin/sh "$share/guest.sh" "$share"
