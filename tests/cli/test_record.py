@@ -74,8 +74,8 @@ def ending(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Result:
         result.output = options.output
         return result
 
-    monkeypatch.setattr(record_command.vm, "record_in_vm", record)
-    monkeypatch.setattr(record_command.kernels, "find", lambda name: None)
+    monkeypatch.setattr("uvtrace.cli.record.vm.record_in_vm", record)
+    monkeypatch.setattr("uvtrace.cli.record.kernels.find", lambda name: None)
     return result
 
 

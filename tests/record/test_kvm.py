@@ -23,8 +23,8 @@ def qemu(tmp_path: Path, script: str) -> str:
 
 @pytest.fixture(autouse=True)
 def _with_kvm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(kvm.os.path, "exists", lambda path: True)
-    monkeypatch.setattr(kvm.os, "access", lambda path, mode: True)
+    monkeypatch.setattr("uvtrace.record.kvm.os.path.exists", lambda path: True)
+    monkeypatch.setattr("uvtrace.record.kvm.os.access", lambda path, mode: True)
     monkeypatch.setattr(kvm, "_identity", lambda program: [program])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
