@@ -35,7 +35,7 @@ def assert_whole(recorded: Recorded) -> None:
     assert len(trace) > 1000
     assert trace.damage is None
     assert np.array_equal(trace.column("seq"), np.arange(len(trace)))
-    assert (trace.column("kind") == Kind.BIND).any()
+    assert (trace.column("kind") == Kind.PROBE).any()
 
 
 def test_a_killed_recorder_leaves_a_valid_file_and_no_emulator(tmp_path: Path) -> None:

@@ -45,10 +45,15 @@ class Display(Progress, Protocol):
 
 
 class Lines:
-    """One line per step, on stderr; the command's output goes where the command's would."""
+    """One line per step, on stderr; the command's output goes where the command's would.
 
-    def __init__(self) -> None:
+    Args:
+        stdout_is_taken: the trace goes to stdout, and all that the command says to stderr.
+    """
+
+    def __init__(self, *, stdout_is_taken: bool = False) -> None:
         self._begun = time.monotonic()
+        self._stdout_is_taken = stdout_is_taken
 
     def stage(self, name: str) -> None:
         """A step begins."""
@@ -60,7 +65,7 @@ class Lines:
 
     def command_output(self, text: bytes, *, is_error: bool) -> None:
         """Pass it on, byte for byte."""
-        stream = sys.stderr if is_error else sys.stdout
+        stream = sys.stderr if is_error or self._stdout_is_taken else sys.stdout
         stream.flush()
         stream.buffer.write(text)
         stream.buffer.flush()
@@ -83,11 +88,11 @@ class Lines:
 class LiveLine(Lines):
     """A line that is written over: stage, records, lost, seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stdout_is_taken: bool = False) -> None:
         from rich.console import Console
         from rich.status import Status
 
-        super().__init__()
+        super().__init__(stdout_is_taken=stdout_is_taken)
         self._status = Status("starting", console=Console(stderr=True))
         self._stage = "starting"
         self._counts = ""
@@ -132,8 +137,9 @@ class Quiet(Lines):
         """Nothing."""
 
 
-def display(*, quiet: bool = False) -> Display:
+def display(*, quiet: bool = False, stdout_is_taken: bool = False) -> Display:
     """What suits where stderr goes."""
     if quiet:
-        return Quiet()
-    return LiveLine() if sys.stderr.isatty() else Lines()
+        return Quiet(stdout_is_taken=stdout_is_taken)
+    kind = LiveLine if sys.stderr.isatty() else Lines
+    return kind(stdout_is_taken=stdout_is_taken)

@@ -13,7 +13,13 @@ import click
 from uvtrace.cli.progress import display
 from uvtrace.errors import ExitCode, UsageError
 from uvtrace.record import kernels, local, spec, vm
-from uvtrace.record.session import DEFAULT_RING_BYTES, DEFAULT_TIMEOUT_S, Options, Result
+from uvtrace.record.session import (
+    DEFAULT_RING_BYTES,
+    DEFAULT_TIMEOUT_S,
+    STDOUT,
+    Options,
+    Result,
+)
 from uvtrace.trace.enums import RingPolicy
 from uvtrace.trace.layout import RECORD_SIZE
 from uvtrace.trace.texts import printable
@@ -50,7 +56,7 @@ _TIMEOUT = f"Seconds that COMMAND may take.  [{DEFAULT_TIMEOUT_S:g}]"
 
 
 @click.command(name="record", context_settings={"ignore_unknown_options": False})
-@click.option("-o", "--output", metavar="RUN.pcapng", help="The file; .zst and .gz compress.")
+@click.option("-o", "--output", metavar="RUN.pcapng", help="The file; - is stdout.")
 @click.option("--device", "devices", metavar="SPEC", multiple=True, required=True, help=_SPEC)
 @click.option("--vm", "in_vm", is_flag=True, help="Record in a VM.")
 @click.option("--kernel", metavar="RELEASE|BUILD_DIR", help="The VM's kernel; else the newest.")
@@ -105,7 +111,7 @@ def command(
     size, policy = _ring(ring, flight_recorder, stop_when_full)
     specs = [spec.parse(device) for device in devices]
     options = Options(
-        output=Path(output or _default_name(specs[0])),
+        output=STDOUT if output == "-" else Path(output or _default_name(specs[0])),
         devices=specs,
         command=words,
         driver=driver,
@@ -117,7 +123,7 @@ def command(
         setup=not no_setup,
     )
     _check_place(options, in_vm, kernel)
-    with display(quiet=quiet) as progress:
+    with display(quiet=quiet, stdout_is_taken=output == "-") as progress:
         if in_vm:
             machine = vm.VmOptions(kernels.find(kernel), cpus=cpus, ram=ram)
             result = vm.record_in_vm(options, machine, progress)
@@ -160,6 +166,8 @@ def _check_place(options: Options, in_vm: bool, kernel: str | None) -> None:
         if not in_vm and is_emulated:
             raise UsageError("QEMU's devices need a VM", where=str(device), hint="add --vm")
     folder = options.output.parent
+    if options.output == STDOUT:
+        return
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise UsageError("cannot write there", where=str(options.output))
 

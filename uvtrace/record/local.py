@@ -18,14 +18,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from uvtrace.errors import EnvironmentLacksError, ExitCode, UsageError, UvtraceError
+from uvtrace.errors import EnvironmentLacksError, ExitCode, UvtraceError
 from uvtrace.record import abi, build, kernels, lockdown
 from uvtrace.record.binding import PciFunction, find_functions
 from uvtrace.record.consumer import Consumer
 from uvtrace.record.output import Output
 from uvtrace.record.ring import Ring
-from uvtrace.record.session import Drain, Options, Progress, Result
-from uvtrace.trace.enums import RingPolicy, Topic
+from uvtrace.record.session import STDOUT, Drain, Options, Progress, Result
+from uvtrace.trace.enums import RingPolicy, RingState, Topic
 from uvtrace.version import VERSION
 
 DEVICE = Path("/dev/uvbus0")
@@ -37,8 +37,8 @@ class ModuleRefusedError(UvtraceError):
 
     exit_code = ExitCode.ENVIRONMENT
 
-    def __init__(self, what: str, number: int, *, hint: str | None = None) -> None:
-        super().__init__(f"{what}: {os.strerror(number).lower()}", where=str(DEVICE), hint=hint)
+    def __init__(self, what: str, number: int) -> None:
+        super().__init__(f"{what}: {os.strerror(number).lower()}", where=str(DEVICE))
         self.number = number
 
 
@@ -111,8 +111,7 @@ class Device:
             else:
                 fcntl.ioctl(self._file, request, argument, True)
         except OSError as error:
-            hint = "another recording is running" if error.errno == 16 else None
-            raise ModuleRefusedError(what, error.errno or 0, hint=hint) from error
+            raise ModuleRefusedError(what, error.errno or 0) from error
 
     def info(self) -> abi.Info:
         """What the module says of itself.
@@ -129,6 +128,21 @@ class Device:
                 hint="unload it: rmmod uvbus",
             )
         return info
+
+    def claim(self) -> None:
+        """Be the one recorder; a recording that a killed one has left running is stopped.
+
+        Raises:
+            EnvironmentLacksError: another recorder is at work.
+        """
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EnvironmentLacksError(
+                "another recording is running on this machine", hint="wait for it, or end it"
+            ) from error
+        if self.info().state == RingState.RUNNING:
+            self.control(abi.IOC_STOP, None, "cannot stop what a killed recorder left")
 
     def map_ring(self, size: int) -> mmap.mmap:
         """The ring, writable and shared with the kernel."""
@@ -190,13 +204,15 @@ class _Recording:
     def _arm(self) -> None:
         """Mappings that exist before arming cannot be trapped: unbind first, then start."""
         setup = abi.RingSetup(bytes=self._options.ring_bytes, policy=int(self._options.policy))
+        self._device.claim()
         self._device.control(abi.IOC_DESELECT, None, "cannot forget an earlier choice")
         self._device.control(abi.IOC_RING, setup, "cannot make the ring")
         for function in self._functions:
+            if driver := function.driver():
+                self._bound_before[function.name] = driver
             function.release()
-            self._device.control(
-                abi.IOC_SELECT, function.as_select(), f"cannot select {function.name}"
-            )
+            what = f"cannot select {function.name}"
+            self._device.control(abi.IOC_SELECT, function.as_select(), what)
         self._device.control(abi.IOC_START, None, "cannot start")
 
     def _open(self, ring: Ring) -> Output:
@@ -267,7 +283,8 @@ class _Recording:
     def _run_command(self, drain: Drain) -> None:
         online = [os.sysconf("SC_NPROCESSORS_ONLN")]
         deadline = time.monotonic() + self._options.timeout_s
-        child = subprocess.Popen(self._options.command, start_new_session=True)
+        stdout = 2 if self._options.output == STDOUT else None  # the trace has taken it
+        child = subprocess.Popen(self._options.command, stdout=stdout, start_new_session=True)
         try:
             while child.poll() is None and time.monotonic() < deadline:
                 drain.step()
@@ -308,10 +325,3 @@ def _tool(command: list[str], what: str) -> None:
         ) from error
     if done.returncode:
         raise EnvironmentLacksError(f"{what}: {done.stderr.strip()}", hint="see: dmesg | tail")
-
-
-def require_pci_devices(options: Options) -> None:
-    """Raises UsageError for a device that is not of this machine."""
-    for device in options.devices:
-        if str(device).startswith("qemu:"):
-            raise UsageError("QEMU's devices need a VM", where=str(device), hint="add --vm")

@@ -17,6 +17,9 @@ from uvtrace.trace.enums import RingPolicy
 DEFAULT_RING_BYTES = 32 << 20
 DEFAULT_TIMEOUT_S = 600.0
 
+STDOUT = Path("/dev/stdout")
+"""An output that stands for this process's standard output."""
+
 _SHORTEST_PAUSE_S = 0.001
 _LONGEST_PAUSE_S = 0.010
 
