@@ -108,7 +108,8 @@ class Field:
         reserved: has no function; reads say nothing.
         required: the value it must be written with (REG009); None: no demand.
         strapped: its reset value is decided by pins or an EEPROM (exempt from REG007).
-        resets: writing a one resets the registers of the function.
+        resets: a write that changes the field to this value resets the registers of the function;
+            None: no write does.
     """
 
     name: str
@@ -123,7 +124,7 @@ class Field:
     reserved: bool = False
     required: int | None = None
     strapped: bool = False
-    resets: bool = False
+    resets: int | None = None
     description: str = ""
 
     @property

@@ -219,6 +219,9 @@ def _register(node: RegNode, space: AddrmapNode, bar: int) -> Register:
 
 
 def _alias(node: RegNode, space: AddrmapNode) -> str | None:
+    named = _own(node, "uv_alias_of")
+    if named is not None:
+        return str(named)
     if not node.is_alias:
         return None
     primary = node.alias_primary
@@ -258,7 +261,7 @@ def _field(node: FieldNode) -> Field:
         reserved=bool(_own(node, "uv_reserved")),
         required=_unsigned(node, "uv_required_reserved"),
         strapped=bool(_inherited(node, "uv_strapped")),
-        resets=bool(_own(node, "uv_resets")),
+        resets=_unsigned(node, "uv_resets"),
         description=_text(node),
     )
 

@@ -68,7 +68,8 @@ class Tables:
         required, required_value: bits that must be written with a value, and the value.
         reset, reset_known: value after reset, and of which bits it is known.
         strapped: bits whose reset value is decided outside.
-        resets: bits that reset the function's registers when written as 1.
+        resets, resets_value: a write that changes these bits to this value resets the function's
+            registers; 0 where no write does.
         surprise_ones, mask_clear: bool. half_order, address_part: uint8, the enum's number.
         index_into, data_of: int8, a BAR, or -1.
         for_reads, for_writes: which elements reads and writes meet.
@@ -108,6 +109,7 @@ class Tables:
     reset_known: Masks
     strapped: Masks
     resets: Masks
+    resets_value: Masks
     surprise_ones: NDArray[np.bool_]
     mask_clear: NDArray[np.bool_]
     half_order: NDArray[np.uint8]
@@ -182,7 +184,8 @@ def masks(register: Register) -> dict[str, int]:
         "reset": sum((f.reset or 0) << f.low for f in fields),
         "reset_known": _bits(f for f in fields if f.reset is not None),
         "strapped": _bits(f for f in working if f.strapped),
-        "resets": _bits(f for f in working if f.resets),
+        "resets": _bits(f for f in working if f.resets is not None),
+        "resets_value": sum((f.resets or 0) << f.low for f in working),
     }
 
 
