@@ -28,6 +28,22 @@ TIMEOUT_S = 120.0
 log = logging.getLogger("traces")
 
 
+class LastWords(NoProgress):
+    """Keeps what the workload said last on stderr."""
+
+    def __init__(self) -> None:
+        self._said = b""
+
+    def command_output(self, text: bytes, *, is_error: bool) -> None:
+        """Keep the end."""
+        if is_error:
+            self._said = (self._said + text)[-2000:]
+
+    def __str__(self) -> str:
+        lines = self._said.decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+
 @dataclass(frozen=True)
 class Recording:
     """One recording of the manifest."""
@@ -83,10 +99,11 @@ def make(recording: Recording) -> Result:
         timeout_s=TIMEOUT_S,
     )
     vm = VmOptions(kernels.find(recording.release), cpus=recording.cpus)
+    words = LastWords()
     try:
-        result = record_in_vm(options, vm, NoProgress())
+        result = record_in_vm(options, vm, words)
         if reason := _unfit(result):
-            raise UvtraceError(reason, where=recording.name)
+            raise UvtraceError(f"{reason} {words}".rstrip(), where=recording.name)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
