@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -97,6 +98,9 @@ def command(
     """Record what a driver does to its device while COMMAND runs.
 
     Recording is armed first, then the driver is bound, COMMAND runs, and the driver is unbound.
+    In a VM a network interface is up before COMMAND runs (10.0.2.15, and 10.0.2.2 answers), and
+    a storage device has a scratch disk; COMMAND finds their names in $UVTRACE_INTERFACE and
+    $UVTRACE_DISK, and the PCI function in $UVTRACE_FUNCTION.
 
     \b
     Examples:
@@ -123,6 +127,8 @@ def command(
         setup=not no_setup,
     )
     _check_place(options, in_vm, kernel)
+    # Being asked to end is no reason to lose the end of the trace.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with display(quiet=quiet, stdout_is_taken=output == "-") as progress:
         if in_vm:
             machine = vm.VmOptions(kernels.find(kernel), cpus=cpus, ram=ram)

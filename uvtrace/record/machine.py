@@ -140,8 +140,9 @@ def prepare(spec: MachineSpec) -> list[str]:
         command += ["--kdir", str(spec.kernel.require_build())]
     else:
         command += ["--kimg", spec.kernel.release]
-    command += ["--mods=auto", "--disable-microvm", "--force-9p", "--disable-monitor"]
-    command += [] if spec.use_kvm else ["--disable-kvm"]
+    # With KVM virtme-ng would choose another board; the same one suits both.
+    command += ["--mods=auto", "--disable-microvm", "--disable-kvm"]
+    command += ["--force-9p", "--disable-monitor"]
     command += ["--cpus", str(spec.cpus), "--memory", spec.ram]
     command += ["--rwdir", f"{GUEST_SHARE}={spec.share}"]
     # Only asks for the overlay module: the guest's init mounts them.
@@ -150,7 +151,9 @@ def prepare(spec: MachineSpec) -> list[str]:
         command += ["--kopt", option]
     command += ["--script-sh", "true"]
     arguments = shlex.split(_ask_virtme(command, spec.folder))
-    arguments = [_with_init(_with_console(a, spec.console)) for a in arguments]
+    # Copied, as a kernel's command line knows no quotes: this package may lie anywhere.
+    script = Path(shutil.copy(Path(__file__).with_name("guest") / "init.sh", spec.folder))
+    arguments = [_with_init(_with_console(a, spec.console), script) for a in arguments]
     return [*arguments, *_extra_arguments(spec)]
 
 
@@ -192,14 +195,13 @@ def _with_console(argument: str, console: Path) -> str:
     return argument.replace("earlyprintk=serial,ttyS0,115200 ", "")
 
 
-def _with_init(argument: str) -> str:
+def _with_init(argument: str, script: Path) -> str:
     """The kernel's command line with our init for virtme-ng's: see ``guest/init.sh``."""
     before, found, _ = argument.rpartition(" init=")
     if not found or "virtme_" not in before:
         return argument
     kept = [word for word in shlex.split(before) if not word.startswith(("virtme_", "virtme."))]
     folders = [folder for folder in _WRITABLE if os.path.isdir(folder)]
-    script = Path(__file__).with_name("guest") / "init.sh"
     busybox = os.path.realpath(require_program("busybox", "apt install busybox-static"))
     words = ["sh", str(script), busybox, GUEST_SHARE, *folders]
     return " ".join([*kept, f"init={busybox}", "--", *words])
@@ -208,6 +210,7 @@ def _with_init(argument: str) -> str:
 def _extra_arguments(spec: MachineSpec) -> list[str]:
     ring = _quoted(spec.ring)
     arguments = ["-nodefaults", "-machine", "sata=off"]
+    arguments += ["-accel", "kvm", "-cpu", "host"] if spec.use_kvm else []
     backend = f"memory-backend-file,id=uvring,size={spec.ring_bytes},mem-path={ring},share=on"
     arguments += ["-object", backend]
     arguments += ["-device", f"ivshmem-plain,memdev=uvring,addr={RING_ADDRESS:#x}"]
