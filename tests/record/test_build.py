@@ -68,6 +68,14 @@ def test_a_kernel_built_anew_gets_a_new_module(
     assert builds(tmp_path) == 2
 
 
+def test_only_the_newest_builds_are_kept(source: Path, kernel: Kernel, tmp_path: Path) -> None:
+    for value in range(build.BUILDS_KEPT + 3):
+        (source / "main.c").write_text(f"int value = {value};\n")
+        newest = build.module_for(kernel)
+    assert newest.is_file()
+    assert len(list((tmp_path / "cache").rglob("uvbus.ko"))) == build.BUILDS_KEPT
+
+
 def test_two_at_once_build_once(source: Path, kernel: Kernel, tmp_path: Path) -> None:
     threads = [threading.Thread(target=build.module_for, args=(kernel,)) for _ in range(4)]
     for thread in threads:

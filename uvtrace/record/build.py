@@ -24,6 +24,8 @@ from uvtrace.record.kernels import Kernel
 log = logging.getLogger(__name__)
 
 BUILD_TIMEOUT_S = 600
+BUILDS_KEPT = 4
+"""Of one kernel release."""
 _ERROR = re.compile(r"\berror:|^ERROR:|\*\*\* ")
 _SOURCES = (".c", ".h", ".S")
 _BUILD_FILES = ("Makefile", "Kbuild")
@@ -89,6 +91,7 @@ def module_from(source: Path, name: str, kernel: Kernel) -> Path:
         if not target.is_file():
             log.info("building %s.ko for %s", name, kernel.release)
             _build_module(source, headers, target)
+            _forget_old(folder, kernel.release)
     return target
 
 
@@ -119,6 +122,14 @@ def _build_module(source: Path, headers: Path, target: Path) -> None:
         command = ["make", "-C", str(headers), f"M={copy}", "-j", jobs, "modules"]
         _run(command, where=f"{target.name} for {headers}")
         _publish(copy / target.name, target)
+
+
+def _forget_old(newest: Path, release: str) -> None:
+    """Whoever edits the module's sources would otherwise fill the disk with builds of it."""
+    others = [path for path in newest.parent.glob(f"{release}-*") if path != newest]
+    others.sort(key=lambda path: path.stat().st_mtime)
+    for path in others[: -BUILDS_KEPT + 1]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _build_uvctl(source: Path, program: Path, target: Path) -> None:
