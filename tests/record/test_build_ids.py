@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
+import uvtrace
 from uvtrace.record import build_ids
+from uvtrace.record.output import Output
+from uvtrace.record.slots import Batch
+from uvtrace.trace import layout
+from uvtrace.trace.enums import Kind
 
 NOTE = struct.pack("<III", 4, 20, 3) + b"GNU\0" + bytes(range(20))
 OTHER = struct.pack("<III", 6, 2, 1) + b"Linux\0\0\0" + b"ab\0\0"
@@ -72,3 +77,25 @@ def test_a_loaded_module_is_found_in_sysfs(tmp_path: Path) -> None:
     modules = build_ids.LoadedModules(tmp_path)
     assert modules.build_id("e1000") == bytes(range(20))
     assert modules.build_id("nvme") == b""
+
+
+def test_module_records_get_the_build_id_that_the_kernel_did_not_give(tmp_path: Path) -> None:
+    path = tmp_path / "run.pcapng"
+    load = layout.make_records(2, kind=Kind.MODULE_LOAD)
+    layout.view_of(load, "module")["index"] = [1, 2]
+    known = {"e1000": b"\x12\x34"}
+    with Output(
+        path,
+        functions=[("0000:00:03.0", "")],
+        os_release="6.1-test",
+        command="true",
+        clock_offset_ns=0,
+        build_id_of=lambda name: known.get(name, b""),
+    ) as output:
+        output.write_kernel("6.1-test", bytes(range(20)))
+        output.write(Batch(load, {0: b"e1000", 1: b"other"}))
+    modules = uvtrace.open(path).metadata.modules
+    assert modules[0].build_id == bytes(range(20)).hex()
+    assert modules[0].name == "vmlinux 6.1-test"
+    assert modules[1].build_id == "1234"
+    assert modules[2].build_id == ""

@@ -38,6 +38,14 @@ def of_notes(notes: bytes) -> bytes:
     return b""
 
 
+def of_this_kernel() -> bytes:
+    """The build ID of the running kernel; empty if it does not say."""
+    try:
+        return of_notes(Path("/sys/kernel/notes").read_bytes())
+    except OSError:
+        return b""
+
+
 def of_module_file(path: Path) -> bytes:
     """The build ID of a ``.ko``, ``.ko.xz``, ``.ko.gz`` or ``.ko.zst``; empty if it has none.
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from uvtrace.errors import EnvironmentLacksError, ExitCode, UvtraceError
-from uvtrace.record import abi, build, kernels, lockdown
+from uvtrace.record import abi, build, build_ids, kernels, lockdown
 from uvtrace.record.binding import PciFunction, find_functions
 from uvtrace.record.consumer import Consumer
 from uvtrace.record.output import Output
@@ -222,10 +222,12 @@ class _Recording:
             os_release=platform.release(),
             command=shlex.join(self._options.command),
             clock_offset_ns=ring.clock.offset_ns,
+            build_id_of=build_ids.LoadedModules().build_id,
             snaplen=self._options.snaplen,
         )
         output.begin_at(ring.clock.mono_ns)
         output.write_json(Topic.SESSION, self._session())
+        output.write_kernel(platform.release(), build_ids.of_this_kernel())
         return output
 
     def _session(self) -> dict[str, Any]:

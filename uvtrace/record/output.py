@@ -6,11 +6,12 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uvtrace.record.slots import Batch
 from uvtrace.trace import layout
@@ -33,6 +34,8 @@ class Output:
         os_release: the recorded kernel.
         command: what runs while recording.
         clock_offset_ns: wall clock minus the records' clock.
+        build_id_of: build ID of a module by its name, empty where it is not known. Module-load
+            records come without from kernels that do not keep them; they are filled in here.
         snaplen: bytes kept of a transaction, record included, at least 128; None keeps all.
             What explains the trace (metadata, snapshots, modules, marks) is never cut.
 
@@ -50,6 +53,7 @@ class Output:
         os_release: str,
         command: str,
         clock_offset_ns: int,
+        build_id_of: Callable[[str], bytes] | None = None,
         snaplen: int | None = None,
     ) -> None:
         self._writer = PcapngWriter(
@@ -60,6 +64,7 @@ class Output:
             clock_offset_ns=clock_offset_ns,
         )
         self._kept = None if snaplen is None else max(0, snaplen - layout.RECORD_SIZE)
+        self._build_id_of = build_id_of
         self._next_seq = 0
         self._time_ns = 0
         self._documents = 1 << 31  # the kernel numbers its own from 1
@@ -73,12 +78,30 @@ class Output:
         if not len(records):
             return
         self._next_seq = renumber(records, self._next_seq)
+        self._identify_modules(batch)
         self._writer.write(records, self._cut(batch))
         self._time_ns = int(records["time_ns"].max())
         self.records += len(records)
         self.lost += int(lost_counts(records).sum())
         counts = np.bincount(records["kind"], minlength=256)
         self.kinds.update({int(kind): int(counts[kind]) for kind in np.flatnonzero(counts)})
+
+    def _identify_modules(self, batch: Batch) -> None:
+        if self._build_id_of is None:
+            return
+        for row in np.flatnonzero(batch.records["kind"] == Kind.MODULE_LOAD):
+            record = batch.records[row : row + 1]
+            name = batch.payloads.get(int(row), b"").rstrip(b"\0").decode(errors="replace")
+            if not layout.view_of(record, "module")["build_id_length"][0]:
+                _set_build_id(record, self._build_id_of(name))
+
+    def write_kernel(self, release: str, build_id: bytes) -> None:
+        """Append the record that says which kernel site module 0 is."""
+        record = layout.make_records(1, kind=Kind.MODULE_LOAD, time_ns=self._time_ns)
+        name = f"vmlinux {release}".encode()
+        record["payload"] = len(name)
+        _set_build_id(record, build_id)
+        self.write(Batch(record, {0: name}))
 
     def _cut(self, batch: Batch) -> dict[int, bytes]:
         if self._kept is None or not batch.payloads:
@@ -134,3 +157,11 @@ class Output:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _set_build_id(record: NDArray[np.void], build_id: bytes) -> None:
+    """Put a build ID (at most 32 bytes) into one module record, in place."""
+    module = layout.view_of(record, "module")
+    kept = build_id[: module["build_id"].shape[-1]]
+    module["build_id"][0, : len(kept)] = np.frombuffer(kept, np.uint8)
+    module["build_id_length"] = len(kept)

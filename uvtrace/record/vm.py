@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from uvtrace.errors import EnvironmentLacksError, ExitCode, UsageError, UvtraceError
-from uvtrace.record import build, kvm, machine, models
+from uvtrace.record import build, build_ids, kvm, machine, models
 from uvtrace.record.consumer import Consumer
 from uvtrace.record.kernels import Kernel
 from uvtrace.record.machine import Machine, MachineSpec
@@ -236,12 +236,22 @@ class _Recording:
             os_release=self._share.text("release"),
             command=shlex.join(self._options.command),
             clock_offset_ns=clock.offset_ns,
+            build_id_of=self._modules().build_id,
             snaplen=self._options.snaplen,
         )
         self._output.begin_at(clock.mono_ns)
         self._output.write_json(Topic.SESSION, self._session())
+        notes = self._share.folder / "notes"
+        self._output.write_kernel(
+            self._share.text("release"), build_ids.of_notes(notes.read_bytes())
+        )
         consumer = Consumer(ring, functions=len(functions))
         self._drain = Drain(consumer, self._output, self._progress)
+
+    def _modules(self) -> build_ids.InstalledModules:
+        driver = self._options.driver or ""
+        extra = (Path(driver),) if driver.endswith(".ko") else ()
+        return build_ids.InstalledModules(self._share.text("release"), extra)
 
     def _session(self) -> dict[str, Any]:
         """The SESSION document: enough to record the same again."""

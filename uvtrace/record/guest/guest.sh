@@ -249,6 +249,7 @@ count_cpus() {
 
 stage booted
 uname -r >"$share/release"
+cat /sys/kernel/notes >"$share/notes"
 load
 stage loaded
 arm
