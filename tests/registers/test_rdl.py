@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
 
 from uvtrace.errors import InputError, UvtraceError
 from uvtrace.registers import Access, AddressPart, HalfOrder, OnRead, OnWrite, RegisterMap, load
+from uvtrace.registers.rdl import PRELUDE
 
 HEAD = "default regwidth = 32; default accesswidth = 32; default hw = r;\n"
 
@@ -137,6 +140,41 @@ def test_each_address_map_with_uv_bar_is_a_bar(tmp_path: Path) -> None:
         "ports.R",
     ]
     assert [space.bar for space in load(path, parameters={"IO": 4}).spaces] == [0, 4]
+
+
+def test_an_alias_beside_bar0_points_into_its_own_bar(tmp_path: Path) -> None:
+    path = tmp_path / "aliases.rdl"
+    path.write_text(
+        """reg shape { field {} x[31:0]; };
+        addrmap memory { uv_bar = 0; shape R @0; };
+        addrmap ports { uv_bar = 1; shape R @0; alias R shape S @4; };
+        addrmap device { memory memory @0; ports ports @0x1000; };"""
+    )
+    assert load(path).register("ports.S").alias_of == "ports.R"
+
+
+def test_a_single_address_map_may_be_another_bar_than_0(tmp_path: Path) -> None:
+    described = read(tmp_path, "uv_bar = 4; reg { field {} x[31:0]; } R;")
+    assert [(register.name, register.bar) for register in described.registers] == [("R", 4)]
+
+
+def test_the_example_in_the_documentation_compiles() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "registers.md").read_text()
+    example = page.split("```systemrdl\n")[1].split("```")[0]
+    with NamedTemporaryFile("w", suffix=".rdl") as file:
+        file.write(example)
+        file.flush()
+        described = load(file.name)
+    assert described.partial
+    assert described.register("RING").half_order is HalfOrder.LOW_FIRST
+    assert described.register("DOORBELL[]").elements == 8
+
+
+def test_every_property_of_ours_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "registers.md").read_text()
+    declared = re.findall(r"^property (uv_\w+)", PRELUDE.read_text(), re.MULTILINE)
+    assert len(declared) > 10
+    assert [name for name in declared if f"`{name}" not in page] == []
 
 
 def complaint(path: Path) -> str:

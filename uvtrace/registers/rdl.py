@@ -195,18 +195,17 @@ def _dimensions(chain: list[AddressableNode]) -> tuple[Dimension, ...]:
 
 def _register(node: RegNode, space: AddrmapNode, bar: int) -> Register:
     chain = _lineage(node, space)
-    name = ".".join(n.inst_name + "[]" * len(n.array_dimensions or ()) for n in chain)
     width = node.get_property("regwidth")
     fields = tuple(_field(field) for field in node.fields())
     return Register(
-        name=name if space.parent is None or bar == 0 else f"{space.inst_name}.{name}",
+        name=_name(node, space, bar),
         bar=bar,
         offset=sum(n.raw_address_offset for n in chain),
         width=width,
         access_bytes=_access_bytes(node, width),
         fields=fields,
         dimensions=_dimensions(chain),
-        alias_of=_alias(node, space),
+        alias_of=_alias(node, space, bar),
         required=_unsigned(node, "uv_required_reserved"),
         half_order=_choice(node, "uv_half_order", HalfOrder, HalfOrder.ANY),
         address_part=_choice(node, "uv_address_register", AddressPart, AddressPart.NONE),
@@ -218,16 +217,18 @@ def _register(node: RegNode, space: AddrmapNode, bar: int) -> Register:
     )
 
 
-def _alias(node: RegNode, space: AddrmapNode) -> str | None:
+def _name(node: RegNode, space: AddrmapNode, bar: int) -> str:
+    """The register's path in its BAR; registers beside BAR0's carry their BAR's name."""
+    parts = [n.inst_name + "[]" * len(n.array_dimensions or ()) for n in _lineage(node, space)]
+    inside = bar != 0 and not isinstance(space.parent, RootNode)
+    return ".".join([space.inst_name, *parts] if inside else parts)
+
+
+def _alias(node: RegNode, space: AddrmapNode, bar: int) -> str | None:
     named = _own(node, "uv_alias_of")
     if named is not None:
         return str(named)
-    if not node.is_alias:
-        return None
-    primary = node.alias_primary
-    return ".".join(
-        n.inst_name + "[]" * len(n.array_dimensions or ()) for n in _lineage(primary, space)
-    )
+    return _name(node.alias_primary, space, bar) if node.is_alias else None
 
 
 def _access_bytes(node: RegNode, width: int) -> tuple[int, ...]:

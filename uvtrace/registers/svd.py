@@ -36,7 +36,7 @@ from uvtrace.registers.map import (
     Register,
     RegisterMap,
 )
-from uvtrace.registers.xml import Document
+from uvtrace.registers.safe_xml import Document
 
 log = logging.getLogger(__name__)
 
