@@ -11,11 +11,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tools.column_tables import column_table
 from tools.command_tables import command_section
 from tools.format_tables import format_table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-MAKERS: dict[str, Callable[[str], str]] = {"table": format_table, "command": command_section}
+MAKERS: dict[str, Callable[[str], str]] = {
+    "columns": column_table,
+    "command": command_section,
+    "table": format_table,
+}
 
 _MARKER = re.compile(
     r"(?P<begin><!-- (?P<maker>\w+) (?P<name>\w+) -->\n).*?(?P<end><!-- end -->)", re.S
