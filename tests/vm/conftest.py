@@ -54,7 +54,12 @@ def record_and_signal(
     """Record a command without an end; send a signal once the file has grown so large."""
     words = command_line(path, device, "sleep", "300")
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores SIGINT; a terminal's recorder does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         wait_until(lambda: path.exists() and path.stat().st_size > bytes_written, RUN_TIMEOUT_S)
         process.send_signal(number)

@@ -122,3 +122,14 @@ def test_a_device_that_qemu_does_not_know_is_told_in_qemu_s_words(tmp_path: Path
     assert recorded.code == 5
     assert "no-such-device" in recorded.stderr
     assert not recorded.path.exists()
+
+
+def test_a_guest_that_crashes_before_recording_is_booted_again_and_then_given_up(
+    tmp_path: Path,
+) -> None:
+    # A driver that a kernel needs to boot cannot be faked; a machine without memory can.
+    recorded = record(tmp_path / "run.pcapng", "qemu:e1000", "true", options=["--ram", "72M"])
+    assert recorded.code == 5, recorded.stderr
+    assert recorded.stderr.count("crashed before recording began, booting again") == 2
+    assert "Kernel panic" in recorded.stderr
+    assert not (tmp_path / "run.pcapng").exists()

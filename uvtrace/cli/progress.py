@@ -13,6 +13,7 @@ from uvtrace.record.session import Progress
 _STAGES = {
     "build": "preparing the kernel module",
     "boot": "booting",
+    "again": "the guest crashed before recording began, booting again",
     "booted": "guest is up, loading the module",
     "loaded": "module is loaded",
     "arm": "arming",

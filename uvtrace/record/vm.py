@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import platform
@@ -29,11 +30,16 @@ from uvtrace.trace.enums import RingPolicy, Topic
 from uvtrace.trace.functions import describe_function
 from uvtrace.version import VERSION
 
+log = logging.getLogger(__name__)
+
 BOOT_TIMEOUT_S = 180.0
 """Until the guest's script runs. Without hardware acceleration a boot takes about six seconds
 on an idle machine, several times as long on a busy one."""
 STEP_TIMEOUT_S = 120.0
 """For each step of the guest's script but the command."""
+BOOT_ATTEMPTS = 3
+"""Without hardware acceleration a kernel that patches its own code while it boots sometimes
+panics over a breakpoint that QEMU's other CPU still has translated. Nothing was recorded then."""
 WATCH_EVERY_S = 0.05
 CONSOLE_MAX = 256 * 1024
 
@@ -42,9 +48,17 @@ _OOPS = re.compile(r"(?:BUG: |Oops: |general protection fault|WARNING: )[^\n]*")
 
 
 class GuestError(UvtraceError):
-    """The guest could not do its part; the reason comes from inside it."""
+    """The guest could not do its part; the reason comes from inside it.
+
+    Attributes:
+        crashed: its kernel did, before anything was recorded.
+    """
 
     exit_code = ExitCode.ENVIRONMENT
+
+    def __init__(self, what: str, *, where: str, crashed: bool = False) -> None:
+        super().__init__(what, where=where)
+        self.crashed = crashed
 
 
 @dataclass(frozen=True)
@@ -72,8 +86,16 @@ def record_in_vm(options: Options, vm: VmOptions, progress: Progress) -> Result:
         EnvironmentLacksError: QEMU, virtme-ng, headers or a compiler are missing.
         GuestError: nothing could be recorded.
     """
-    with private_folder(2 * options.ring_bytes) as folder:
-        return _Recording(options, vm, progress, folder).run()
+    for left in reversed(range(BOOT_ATTEMPTS)):
+        try:
+            with private_folder(2 * options.ring_bytes) as folder:
+                return _Recording(options, vm, progress, folder).run()
+        except GuestError as error:
+            if not error.crashed or not left:
+                raise
+            log.debug("booting again: %s", error)
+            progress.stage("again")
+    raise AssertionError("a VM that is not booted again has raised")
 
 
 class _Recording:
@@ -283,7 +305,11 @@ class _Recording:
         if self._output is None or self._drain is None:
             if self._result.ended == "interrupted":
                 raise KeyboardInterrupt
-            raise GuestError(self._why_nothing(running), where=f"VM with {self._vm.kernel.release}")
+            raise GuestError(
+                self._why_nothing(running),
+                where=f"VM with {self._vm.kernel.release}",
+                crashed=self._result.ended == "panic",
+            )
         self._drain.finish()
         with self._output as output:
             if self._result.console:
