@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "faulty.h"
+const struct faulty_choice faulty_history_life[] = {
+	FAULTY_END
+};

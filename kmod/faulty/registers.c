@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What devices/edu/registers.rdl forbids: ADR007, REG. */
+#include "faulty.h"
+
+static noinline void faulty_adr007_wide(struct faulty *f)
+{
+	readq(f->regs + EDU_ID);
+}
+
+static noinline void near_adr007_wide_register(struct faulty *f)
+{
+	readq(f->regs + EDU_DMA_SOURCE);
+}
+
+static noinline void faulty_reg001_read_only(struct faulty *f)
+{
+	writel(~readl(f->regs + EDU_ID), f->regs + EDU_ID);
+}
+
+static noinline void near_reg001_same_value(struct faulty *f)
+{
+	writel(readl(f->regs + EDU_ID), f->regs + EDU_ID);
+}
+
+static noinline void faulty_reg002_write_only(struct faulty *f)
+{
+	readl(f->regs + EDU_IRQ_RAISE);
+}
+
+static noinline void near_reg002_written(struct faulty *f)
+{
+	writel(0, f->regs + EDU_IRQ_RAISE);
+}
+
+static noinline void faulty_reg008_hole(struct faulty *f)
+{
+	readl(f->regs + EDU_HOLE);
+}
+
+static noinline void near_reg008_beside(struct faulty *f)
+{
+	readl(f->regs + EDU_IRQ_STATUS);
+}
+
+static noinline void faulty_reg009_reserved(struct faulty *f)
+{
+	writel(EDU_STATUS_IRQ | 0x40, f->regs + EDU_STATUS);
+	writel(0, f->regs + EDU_STATUS);
+}
+
+static noinline void near_reg009_defined(struct faulty *f)
+{
+	writel(EDU_STATUS_IRQ, f->regs + EDU_STATUS);
+	writel(0, f->regs + EDU_STATUS);
+}
+
+const struct faulty_choice faulty_registers[] = {
+	FAULTY(faulty_adr007_wide), FAULTY(near_adr007_wide_register),
+	FAULTY(faulty_reg001_read_only), FAULTY(near_reg001_same_value),
+	FAULTY(faulty_reg002_write_only), FAULTY(near_reg002_written),
+	FAULTY(faulty_reg008_hole), FAULTY(near_reg008_beside),
+	FAULTY(faulty_reg009_reserved), FAULTY(near_reg009_defined),
+	FAULTY_END
+};
