@@ -112,6 +112,8 @@ class Flag(IntFlag):
     VALUE_CUT = 1 << 16
     EARLIER = 1 << 17
     PREDICTED = 1 << 18
+    APART = 1 << 19
+    FAR = 1 << 20
 
 
 class Flavour(IntEnum):

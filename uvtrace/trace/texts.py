@@ -90,6 +90,7 @@ _FLAGS: Final[dict[int, str]] = {
     Flag.VALUE_CUT: "value cut",
     Flag.EARLIER: "before recording began",
     Flag.PREDICTED: "predicted",
+    Flag.FAR: "at the device",
     Flag.IMPORTED: "imported",
     Flag.THREADED: "threaded",
 }

@@ -127,6 +127,8 @@ enum uv_status {
 #define UV_FLAG_VALUE_CUT	(1U << 16)	/* value holds only the first 8 bytes */
 #define UV_FLAG_EARLIER		(1U << 17)	/* existed before recording began */
 #define UV_FLAG_PREDICTED	(1U << 18)
+#define UV_FLAG_APART		(1U << 19)	/* message whose other end has a record of its own */
+#define UV_FLAG_FAR		(1U << 20)	/* that record: the device sent or took the message */
 
 /*
  * A code address as module index and offset, never as a kernel address:

@@ -85,6 +85,8 @@ enums.flags = {
     { 16, "value_cut", "Value holds only the first 8 bytes" },
     { 17, "earlier", "Existed before recording began" },
     { 18, "predicted", "Predicted, not recorded" },
+    { 19, "apart", "The message's other end has a record of its own" },
+    { 20, "far", "At the device: when it sent or took the message" },
 }
 
 enums.bar = {

@@ -33,6 +33,7 @@ local function build(enums, layout, record, config_space)
         if record.bit(parsed.flags, 15) then words[#words + 1] = "(imported)" end
         if record.bit(parsed.flags, 17) then words[#words + 1] = "(from before the recording)" end
         if record.bit(parsed.flags, 18) then words[#words + 1] = "(predicted)" end
+        if record.bit(parsed.flags, 20) then words[#words + 1] = "(at the device)" end
         return table.concat(words, " ")
     end
 
