@@ -74,12 +74,17 @@ static noinline void faulty_adr005_late_work(struct work_struct *work)
 	readl(faulty_work_regs());
 }
 
+static void faulty_adr005_go_on(struct faulty *f)
+{
+	faulty_work_later(f, faulty_adr005_late_work, msecs_to_jiffies(200));
+}
+
 /* Delayed work that nobody cancels; its mapping is left so that this is not ADR004. */
 static noinline void faulty_adr005_unbound(struct faulty *f)
 {
 	f->keep |= FAULTY_KEEP_IOMAP;
 	faulty_leave(f, faulty_undo_iomap, (void __force *)f->regs);
-	faulty_work_later(f, faulty_adr005_late_work, msecs_to_jiffies(500));
+	f->at_end = faulty_adr005_go_on;
 }
 
 static noinline void near_adr005_work(struct work_struct *work)

@@ -12,8 +12,9 @@
 #define ROUNDS		2048	/* of work that leaks a mapping each */
 #define ROUND_BYTES	4
 
-static dma_addr_t faulty_map(struct faulty *f, size_t offset, size_t bytes,
-			     enum dma_data_direction direction)
+/* Inline: a mapping is to be the fault's own. */
+static __always_inline dma_addr_t faulty_map(struct faulty *f, size_t offset, size_t bytes,
+					     enum dma_data_direction direction)
 {
 	dma_addr_t address = dma_map_single(&f->pdev->dev, f->memory + offset, bytes, direction);
 
@@ -133,7 +134,7 @@ static noinline void near_dma011_managed(struct faulty *f)
  * A mapping that fails: memory above the mask, and no bounce buffers in a machine of 1 GB.
  * The kernel warns of it once.
  */
-static dma_addr_t faulty_map_in_vain(struct faulty *f)
+static __always_inline dma_addr_t faulty_map_in_vain(struct faulty *f)
 {
 	dma_addr_t address;
 

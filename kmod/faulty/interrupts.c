@@ -192,6 +192,7 @@ static void faulty_undo_vectors(struct pci_dev *pdev, void *data)
 
 	/* the core's own book-keeping went with the binding */
 	pdev->msi_enabled = 0;
+	pdev->irq = (unsigned long)data;
 	faulty_undo_msi_enable(pdev, NULL);
 	pci_read_config_word(pdev, PCI_COMMAND, &command);
 	pci_write_config_word(pdev, PCI_COMMAND, command & ~PCI_COMMAND_INTX_DISABLE);
@@ -200,8 +201,10 @@ static void faulty_undo_vectors(struct pci_dev *pdev, void *data)
 /* The kernel warns of this one as the function is unbound. */
 static noinline void faulty_irq012_vectors(struct faulty *f)
 {
+	unsigned long line = f->pdev->irq;
+
 	if (pci_alloc_irq_vectors(f->pdev, 1, 1, PCI_IRQ_MSI) == 1)
-		faulty_leave(f, faulty_undo_vectors, NULL);
+		faulty_leave(f, faulty_undo_vectors, (void *)line);
 }
 
 static void near_irq012_free(struct faulty *f)
