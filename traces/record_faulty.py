@@ -60,17 +60,21 @@ class Fault:
         name: what the module's parameter takes.
         device: key of the devices.
         symbol: the function that a finding must name; empty for a near miss.
+        event: name of the kind of the record that is wrong; empty for a near miss.
         rules: of which one at least must fire; empty for a near miss.
         also: rules that may fire beside it.
         severity: of the finding: ``error`` or ``warning``; empty for a near miss.
+        contract: the rule needs the device's contract.
     """
 
     name: str
     device: str
     symbol: str = ""
+    event: str = ""
     rules: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     severity: str = ""
+    contract: bool = False
 
 
 def document() -> dict[str, Any]:
@@ -86,10 +90,12 @@ def faults() -> list[Fault]:
         Fault(
             entry["name"],
             entry["device"],
-            entry["symbol"],
-            (entry["rule"],),
-            tuple(entry.get("also", ())),
-            severities[entry["expect"]],
+            symbol=entry["symbol"],
+            event=entry["event"],
+            rules=(entry["rule"],),
+            also=tuple(entry.get("also", ())),
+            severity=severities[entry["expect"]],
+            contract=entry.get("contract", False),
         )
         for entry in document()["fault"]
     ]
@@ -97,7 +103,8 @@ def faults() -> list[Fault]:
 
 def near_misses() -> list[Fault]:
     """Every legal neighbour of a fault, once for each device."""
-    found = [Fault(entry["near"], entry["device"]) for entry in document()["fault"]]
+    planted = document()["fault"]
+    found = [Fault(near, entry["device"]) for entry in planted for near in entry["near"]]
     return list(dict.fromkeys(found))
 
 
@@ -107,9 +114,10 @@ def history() -> list[Fault]:
         Fault(
             entry["name"],
             entry["device"],
-            entry["symbol"],
-            tuple(entry["rules"]),
-            tuple(entry.get("also", ())),
+            symbol=entry["symbol"],
+            event=entry["event"],
+            rules=tuple(entry["rules"]),
+            also=tuple(entry.get("also", ())),
         )
         for entry in document().get("history", ())
     ]

@@ -113,6 +113,12 @@ static noinline void faulty_cfg006_sizing_left(struct faulty *f)
 	pci_write_config_word(f->pdev, PCI_COMMAND, command);
 }
 
+/* Ones in all bits of BAR 0 that can be written: the others are read-only (CFG004). */
+static u32 faulty_all_ones(struct faulty *f, u32 bar)
+{
+	return (u32)~(f->length - 1) | (bar & ~PCI_BASE_ADDRESS_MEM_MASK);
+}
+
 static noinline void near_cfg006_sizing_restored(struct faulty *f)
 {
 	u16 command = faulty_command(f);
@@ -120,7 +126,7 @@ static noinline void near_cfg006_sizing_restored(struct faulty *f)
 
 	pci_read_config_dword(f->pdev, PCI_BASE_ADDRESS_0, &bar);
 	pci_write_config_word(f->pdev, PCI_COMMAND, command & ~PCI_COMMAND_MEMORY);
-	pci_write_config_dword(f->pdev, PCI_BASE_ADDRESS_0, ~0U);
+	pci_write_config_dword(f->pdev, PCI_BASE_ADDRESS_0, faulty_all_ones(f, bar));
 	pci_read_config_dword(f->pdev, PCI_BASE_ADDRESS_0, &mask);
 	pci_write_config_dword(f->pdev, PCI_BASE_ADDRESS_0, bar);
 	pci_write_config_word(f->pdev, PCI_COMMAND, command);
@@ -178,7 +184,7 @@ static noinline void near_cfg009_both_halves(struct faulty *f)
 	pci_read_config_dword(f->pdev, PCI_BASE_ADDRESS_0, &low);
 	pci_read_config_dword(f->pdev, PCI_BASE_ADDRESS_1, &high);
 	pci_write_config_word(f->pdev, PCI_COMMAND, command & ~PCI_COMMAND_MEMORY);
-	pci_write_config_dword(f->pdev, PCI_BASE_ADDRESS_0, ~0U);
+	pci_write_config_dword(f->pdev, PCI_BASE_ADDRESS_0, faulty_all_ones(f, low));
 	pci_write_config_dword(f->pdev, PCI_BASE_ADDRESS_1, ~0U);
 	pci_write_config_dword(f->pdev, PCI_BASE_ADDRESS_0, low);
 	pci_write_config_dword(f->pdev, PCI_BASE_ADDRESS_1, high);
@@ -217,7 +223,7 @@ static noinline void near_cfg011_defined(struct faulty *f)
 {
 	u16 command = faulty_command(f);
 
-	pci_write_config_word(f->pdev, PCI_COMMAND, command | PCI_COMMAND_PARITY);
+	pci_write_config_word(f->pdev, PCI_COMMAND, command | PCI_COMMAND_SERR);
 	pci_write_config_word(f->pdev, PCI_COMMAND, command);
 }
 
