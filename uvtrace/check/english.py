@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from uvtrace.check.expression import (
     All,
+    Bits,
     Choose,
     Column,
     Compare,
@@ -59,6 +60,10 @@ def english(term: Expression) -> str:
         case Compute():
             middle = _OPERATORS.get(term.op, term.op)
             return f"{_inner(term.left)} {middle} {_inner(term.right)}"
+        case Bits():
+            last = term.low + term.width - 1
+            which = f"bit {last}" if term.width == 1 else f"bits {last} to {term.low}"
+            return f"{which} of {_inner(term.of)}"
         case Choose():
             condition = english(term.condition)
             return f"({english(term.yes)} where {condition}, else {english(term.no)})"

@@ -151,6 +151,16 @@ class Number(Expression):
         """Every bit of ``mask`` is set."""
         return (self & mask) == mask
 
+    def bits(self, low: int, width: int) -> Number:
+        """``width`` bits from ``low`` up, as a signed number, so that it meets any other one.
+
+        Raises:
+            TypeError: they are no 1 to 63 bits of 64.
+        """
+        if not (0 <= low < WORD_BITS and 0 < width < WORD_BITS and low + width <= WORD_BITS):
+            raise TypeError(f"{width} bits from {low} up are not 1 to 63 bits of {WORD_BITS}")
+        return Bits(self, low, width)
+
     def is_in(self, values: Iterable[int]) -> Truth:
         """It is one of ``values``."""
         return Member(self, frozenset(int(value) for value in values))
@@ -278,6 +288,28 @@ class Compute(Number):
     @property
     def is_word(self) -> bool:
         return self.left.is_word or self.right.is_word
+
+
+@dataclass(frozen=True, eq=False)
+class Bits(Number):
+    """``width`` bits of a number from bit ``low`` up; at most 63, and so never negative."""
+
+    of: Number
+    low: int
+    width: int
+
+    @property
+    def operands(self) -> tuple[Expression, ...]:
+        return (self.of,)
+
+    @property
+    def is_word(self) -> bool:
+        return False
+
+    @property
+    def mask(self) -> int:
+        """As many ones."""
+        return (1 << self.width) - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -445,8 +477,16 @@ def _refuse_mixture(left: Number, right: Number) -> None:
     if left.is_word == right.is_word:
         return
     other = right if left.is_word else left
-    for term in other.walk():
+    for term in _bare(other):
         signed = isinstance(term, NumberColumn) and np.dtype(term.dtype).kind == "i"
         negative = isinstance(term, Literal) and term.value < 0
         if signed or negative:
             raise TypeError(f"{term!r} is signed and meets an unsigned number of 64 bits")
+
+
+def _bare(term: Expression) -> Iterator[Expression]:
+    """The term and what is in it, but not what bits are taken from."""
+    yield term
+    if not isinstance(term, Bits):
+        for operand in term.operands:
+            yield from _bare(operand)

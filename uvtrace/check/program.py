@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from uvtrace.check.expression import (
     All,
+    Bits,
     Choose,
     Column,
     Compare,
@@ -187,6 +188,14 @@ class Run:
             left, right = _as(left, dtype), _as(right, dtype)
         return NumberArrays(_COMPUTE[term.op](left, right), _both(left_known, right_known))
 
+    def _bits(self, step: _Step) -> NumberArrays:
+        term = step.term
+        assert isinstance(term, Bits)
+        value, known = self._number(step.inputs[0])
+        dtype = np.uint64 if term.of.is_word else np.int64
+        taken = (_as(value, dtype) >> dtype(term.low)) & dtype(term.mask)
+        return NumberArrays(taken.astype(np.int64), known)
+
     def _choose(self, step: _Step) -> NumberArrays:
         term = step.term
         assert isinstance(term, Choose)
@@ -272,6 +281,7 @@ _EVALUATE: dict[type[Expression], Callable[[Run, _Step], Arrays]] = {
     Literal: Run._literal,
     Parameter: Run._parameter,
     Compute: Run._compute,
+    Bits: Run._bits,
     Choose: Run._choose,
     NumberColumn: Run._number_column,
     EventColumn: Run._number_column,
@@ -329,6 +339,8 @@ def _facts(term: Expression) -> tuple[Any, ...]:
             return (term.op,)
         case Member():
             return (term.values,)
+        case Bits():
+            return (term.low, term.width)
     return ()
 
 

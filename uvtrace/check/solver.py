@@ -15,6 +15,7 @@ import numpy as np
 
 from uvtrace.check.expression import (
     All,
+    Bits,
     Choose,
     Column,
     Compare,
@@ -131,6 +132,10 @@ class Solver:
                 left, right = self.number(term.left), self.number(term.right)
                 value = self._computed(term, left.value, right.value)
                 return NumberTerms(value, z3.And(left.known, right.known))
+            case Bits():
+                value, known = self.number(term.of)
+                taken = z3.LShR(value, self._constant(term.low)) & self._constant(term.mask)
+                return NumberTerms(taken, known)
             case Choose():
                 condition = self.truth(term.condition)
                 yes, no = self.number(term.yes), self.number(term.no)
