@@ -14,11 +14,13 @@ from pathlib import Path
 from tools.column_tables import column_table
 from tools.command_tables import command_section
 from tools.format_tables import format_table
+from tools.ordering_table import ordering_table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 MAKERS: dict[str, Callable[[str], str]] = {
     "columns": column_table,
     "command": command_section,
+    "ordering": ordering_table,
     "table": format_table,
 }
 

@@ -120,6 +120,17 @@ def transactions(kind: NDArray[np.uint8], phase: NDArray[np.uint8]) -> NDArray[n
     return found
 
 
+def is_to_host(kind: NDArray[np.uint8], transaction: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether each message goes from the device to the host: its requests, and its answers."""
+    to_host: NDArray[np.bool_] = _IS["by_device"][kind] ^ (transaction == Transaction.COMPLETION)
+    return to_host
+
+
+def is_interrupt(kind: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether each record is of an interrupt message that announces something."""
+    return _IS["interrupt"][kind]
+
+
 def events_of(
     records: NDArray[np.void], positions: NDArray[np.int64], links: NDArray[np.int64]
 ) -> Events:
@@ -132,7 +143,7 @@ def events_of(
     """
     kind, phase = records["kind"], records["phase"]
     transaction = transactions(kind, phase)
-    to_host = _IS["by_device"][kind] ^ (transaction == Transaction.COMPLETION)
+    to_host = is_to_host(kind, transaction)
     end = _ends(records, transaction, to_host)
     known = (records["function"] != FUNCTION_NONE) & (records["function"] < len(links))
     rows = np.flatnonzero((end != 0) & known)
@@ -154,7 +165,7 @@ def events_of(
         ),
         form=kind.astype(np.int64) << 8 | chosen["phase"],
         address=chosen["address"].astype(np.uint64),
-        interrupt=_IS["interrupt"][kind],
+        interrupt=is_interrupt(kind),
         data=kind == Kind.DMA_WRITE,
     )
 
