@@ -41,8 +41,10 @@ for round in $ROUNDS; do
     echo mmiotrace >$tracing/current_tracer
     cat $tracing/trace_pipe >/dev/null & reader=$!
     measure mmiotrace
-    kill $reader
-    echo nop >$tracing/current_tracer
+    kill $reader; wait $reader 2>/dev/null
+    # refused while the pipe is open: then the next round would be measured under mmiotrace
+    until echo nop >$tracing/current_tracer 2>/dev/null; do sleep 0.1; done
+    until [ "$(grep -c ^processor /proc/cpuinfo)" = 2 ]; do sleep 0.1; done
 done
 dmesg >"$share/dmesg"
 uvctl stats >"$share/stats"

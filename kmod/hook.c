@@ -38,6 +38,7 @@ static struct {
 	struct uv_hook		*hooks;
 	const unsigned int	*count;
 } uv_hook_sets[] = {
+	{ uv_trap_hooks, &uv_trap_hook_count },
 	{ uv_iomap_hooks, &uv_iomap_hook_count },
 	{ uv_dma_hooks, &uv_dma_hook_count },
 	{ uv_irq_hooks, &uv_irq_hook_count },

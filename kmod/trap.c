@@ -28,6 +28,7 @@
 #include "decode.h"
 #include "emulate.h"
 #include "iomap.h"
+#include "wrap.h"
 
 #define GPRS		16
 /* Then the instruction is taken up again by another trap: bounds the RCU section. */
@@ -471,6 +472,46 @@ out:
 	return handled;
 }
 
+static bool uv_trap(struct pt_regs *regs, bool stack_fault)
+{
+	bool handled;
+
+	rcu_read_lock();
+	handled = uv_trap_handle(regs, stack_fault);
+	rcu_read_unlock();
+	return handled;
+}
+
+/*
+ * The kernel asks its exception tables before it tells anybody of a #GP. That
+ * search costs a quarter of the trap, and hides accesses that have an entry: so
+ * we are asked first where this function can be hooked, and else by uv_die().
+ */
+typedef int uv_fixup_fn(struct pt_regs *regs, int trapnr, unsigned long error_code,
+			unsigned long fault_address);
+UV_ORIGINAL(fixup_exception, uv_fixup_fn)
+
+static int uv_fixup_exception(struct pt_regs *regs, int trapnr, unsigned long error_code,
+			      unsigned long fault_address)
+{
+	int fixed;
+
+	this_cpu_inc(uv_hooks_inflight);	/* not counted as a hook call: it is a trap */
+	if (trapnr == X86_TRAP_GP && uv_trap(regs, false))
+		fixed = 1;
+	else
+		fixed = static_call(fixup_exception_original)(regs, trapnr, error_code,
+							      fault_address);
+	uv_hook_exit();
+	return fixed;
+}
+
+struct uv_hook uv_trap_hooks[] = {
+	UV_HOOK_STATIC_OPTIONAL(fixup_exception, "trap"),
+};
+
+const unsigned int uv_trap_hook_count = ARRAY_SIZE(uv_trap_hooks);
+
 static int uv_die(struct notifier_block *nb, unsigned long event, void *data)
 {
 	struct die_args *args = data;
@@ -479,16 +520,12 @@ static int uv_die(struct notifier_block *nb, unsigned long event, void *data)
 
 	switch (event) {
 	case DIE_GPF:
-		rcu_read_lock();
-		handled = uv_trap_handle(args->regs, false);
-		rcu_read_unlock();
+		handled = uv_trap(args->regs, false);
 		break;
 	case DIE_TRAP:
 		if (args->trapnr != X86_TRAP_SS)
 			break;
-		rcu_read_lock();
-		handled = uv_trap_handle(args->regs, true);
-		rcu_read_unlock();
+		handled = uv_trap(args->regs, true);
 		break;
 	case DIE_DEBUG:
 		dr6 = (unsigned long *)args->err;

@@ -226,9 +226,10 @@ void uv_hooks_remove(void);
 unsigned int uv_hooks_missing(void);
 void uv_hooks_report(void);		/* loss records for what is not hooked */
 
-extern struct uv_hook uv_iomap_hooks[], uv_dma_hooks[], uv_irq_hooks[], uv_life_hooks[];
-extern const unsigned int uv_iomap_hook_count, uv_dma_hook_count, uv_irq_hook_count,
-			  uv_life_hook_count;
+extern struct uv_hook uv_trap_hooks[], uv_iomap_hooks[], uv_dma_hooks[], uv_irq_hooks[],
+		      uv_life_hooks[];
+extern const unsigned int uv_trap_hook_count, uv_iomap_hook_count, uv_dma_hook_count,
+			  uv_irq_hook_count, uv_life_hook_count;
 
 /* ---- iomap.c, trap.c ---- */
 
