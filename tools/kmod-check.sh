@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds uvbus.ko, with sparse, for every installed kernel that has headers. A warning is a failure.
+# Builds uvbus.ko and uvfaulty.ko, with sparse, for every installed kernel that has headers. A warning is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,12 +15,11 @@ done
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-for kernel in "${kernels[@]}"; do
-    begin=$SECONDS
-    folder=$PWD/build/kmod-check/$kernel
-    complaint=
-    # sparse looks at every source file, built or not.
-    if ! make -C kmod -j"$(nproc)" check KERNEL="$kernel" BUILD="$folder" >"$log" 2>&1; then
+# Builds one folder for one kernel; sparse looks at every source file, built or not.
+check() {
+    local source=$1 kernel=$2 begin=$SECONDS complaint=
+    local folder=$PWD/build/kmod-check/$kernel/$source
+    if ! make -C "$source" -j"$(nproc)" check KERNEL="$kernel" BUILD="$folder" >"$log" 2>&1; then
         cat "$log" >&2
         complaint='does not build'
     elif grep -iE '\b(warning|error):' "$log" >&2; then
@@ -29,8 +28,13 @@ for kernel in "${kernels[@]}"; do
     if [ -n "$complaint" ]; then
         # What has been compiled is not compiled again, and would not complain again.
         rm -rf "$folder"
-        echo "kmod $complaint for $kernel" >&2
+        echo "$source $complaint for $kernel" >&2
         exit 1
     fi
-    echo "kmod builds cleanly for $kernel ($((SECONDS - begin)) s)" >&2
+    echo "$source builds cleanly for $kernel ($((SECONDS - begin)) s)" >&2
+}
+
+for kernel in "${kernels[@]}"; do
+    check kmod "$kernel"
+    check kmod/faulty "$kernel"
 done
