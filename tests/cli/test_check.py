@@ -14,16 +14,16 @@ def test_a_clean_recording_gives_0_and_a_faulty_one_1(clean: Path, faulty: Path)
     assert run("check", clean).code == 0
     outcome = run("check", faulty)
     assert outcome.code == 1
-    assert "error DMA007 0000:00:03.0 #2" in outcome.out
-    assert "at e1000_clean+0x5c [e1000]" in outcome.out
-    assert "1 error, 0 warnings or notes" in outcome.out
+    assert "error[DMA007]: " in outcome.out
+    assert "--> e1000_clean+0x5c [e1000]  0000:00:03.0  #2  t=0.000002" in outcome.out
+    assert "1 error, 0 warnings, 0 notes" in outcome.out
 
 
 def test_a_warning_does_not_fail_the_run(clean: Path) -> None:
     clean.write_bytes(clean.read_bytes()[:-20])
     outcome = run("check", clean)
     assert outcome.code == 0
-    assert "warning TRC003" in outcome.out
+    assert "warning[TRC003]: " in outcome.out
 
 
 def test_select_and_ignore_choose_rules(faulty: Path) -> None:
@@ -66,7 +66,7 @@ def test_one_unreadable_recording_does_not_hide_the_others(faulty: Path, tmp_pat
 def test_a_format_that_is_not_installed_is_refused_with_those_that_are(clean: Path) -> None:
     outcome = run("check", clean, "--format", "html")
     assert outcome.code == 2
-    assert "json, text" in outcome.err
+    assert "json, junit, kcidb, ktap, sarif, text" in outcome.err
 
 
 def test_rules_lists_and_explains() -> None:

@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What checking a trace gives: verdicts and findings."""
+"""What checking a trace gives: verdicts and findings.
+
+The engine judges; what a reader wants beside that (what the named records tell, the rules' words,
+which PCI functions there are) is filled in by :func:`uvtrace.check.explain.explained`, and what a
+suppressions file takes out by :func:`uvtrace.check.suppression.suppressed`. A renderer (see
+``reports/``) is a callable from a sequence of :class:`Results`, one per trace, to text.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Protocol
 
 from uvtrace.check.rules import Severity
+from uvtrace.trace.functions import Function
 
 WHOLE_TRACE = "*"
 """``function`` of verdicts and findings about the trace itself (the TRC rules)."""
@@ -23,12 +34,70 @@ class Verdict(StrEnum):
     """The capture could have shown it, but nothing that the rule judges happened."""
 
 
+class RuleText(Protocol):
+    """What a report says of a rule; see :class:`uvtrace.check.rule.Rule`."""
+
+    @property
+    def id(self) -> str:
+        """Its permanent ID."""
+
+    @property
+    def statement(self) -> str:
+        """What is wrong when it fires, in one phrase."""
+
+    @property
+    def source(self) -> str:
+        """What makes it a rule."""
+
+    @property
+    def example(self) -> str:
+        """A short story that breaks it."""
+
+    @property
+    def severity(self) -> Severity:
+        """Of its findings."""
+
+
 @dataclass(frozen=True)
 class Evidence:
-    """A record that helps to prove a finding, and the part it plays."""
+    """A record that helps to prove a finding.
+
+    Attributes:
+        seq: its number.
+        role: the part it plays.
+        text: what it tells, in one line; empty until explained.
+        site: where in the driver it comes from; likewise.
+    """
 
     seq: int
     role: str
+    text: str = ""
+    site: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suppression:
+    """An entry of a suppressions file: findings that are known and accepted.
+
+    Attributes:
+        rule: the ID of a rule, or a prefix of IDs.
+        site: pattern of the symbol, or of ``symbol [module]``, in which ``*`` and ``?`` stand
+            for any text and any character.
+        reason: why they are accepted.
+        function: pattern of the PCI function's name.
+        device: pattern of ``vendor:device``, as ``8086:100e``.
+        expires: the last day on which it holds.
+        file, line: where it stands.
+    """
+
+    rule: str
+    site: str
+    reason: str
+    function: str = "*"
+    device: str = "*"
+    expires: datetime.date | None = None
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +114,8 @@ class Finding:
         message: one sentence with the numbers in it.
         signature: stable from run to run and kernel to kernel.
         evidence: the records that prove it, oldest first.
+        text: what the record that breaks the rule tells, in one line; empty until explained.
+        suppression: what takes it out of the judgement, or None.
     """
 
     rule: str
@@ -56,6 +127,9 @@ class Finding:
     message: str
     signature: str
     evidence: tuple[Evidence, ...] = ()
+    further: int = 0
+    text: str = ""
+    suppression: Suppression | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +155,11 @@ class Results:
         verdicts: one per rule and function, by function and rule.
         findings: in the order of the trace.
         damage: where and why the file ends before its end, or None.
+        start_ns: time of the first event, monotonic, of the recorded machine.
+        start_real_ns: its wall-clock time since 1970, or None where the trace has none.
+        kernel: the recorded kernel's release; empty where it is not known.
+        functions: the PCI functions of the trace, by name.
+        rules: what the rules say of themselves, by ID.
     """
 
     file: str
@@ -90,8 +169,18 @@ class Results:
     verdicts: tuple[RuleVerdict, ...]
     findings: tuple[Finding, ...]
     damage: str | None = None
+    start_ns: int = 0
+    start_real_ns: int | None = None
+    kernel: str = ""
+    functions: Mapping[str, Function] = field(default_factory=lambda: MappingProxyType({}))
+    rules: Mapping[str, RuleText] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def counted(self) -> tuple[Finding, ...]:
+        """The findings that count: those that are not suppressed."""
+        return tuple(finding for finding in self.findings if finding.suppression is None)
 
     @property
     def ok(self) -> bool:
-        """Whether no finding is an error."""
-        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+        """Whether no finding that counts is an error."""
+        return not any(finding.severity is Severity.ERROR for finding in self.counted)

@@ -3,17 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from uvtrace import packs
-from uvtrace.check.engine import check, installed_checks
-from uvtrace.check.results import Results, Verdict
+from uvtrace.check.engine import check, installed_rules
+from uvtrace.check.explain import explained
+from uvtrace.check.page import PLAIN, Page, Renderer
+from uvtrace.check.requirement import unmet
+from uvtrace.check.results import Results, Suppression
 from uvtrace.check.rules import Selection, parse_ids
+from uvtrace.check.suppression import suppressed
+from uvtrace.check.suppression_file import read_suppressions
 from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode, UsageError, UvtraceError
+from uvtrace.trace.texts import printable
 
 
 @click.command(name="check")
@@ -25,13 +34,26 @@ from uvtrace.errors import ExitCode, UsageError, UvtraceError
 @click.option(
     "--require", metavar="IDS", help="Exit with 1 unless each of these passes everywhere."
 )
-@click.option("--format", "format_name", default="text", show_default=True, help="text or json.")
+@click.option(
+    "--suppressions",
+    metavar="FILE",
+    help="Findings that are known and accepted, each with its reason (TOML).",
+)
+@click.option(
+    "--format",
+    "format_name",
+    metavar="FORMAT",
+    default="text",
+    show_default=True,
+    help="text, json, junit, ktap, sarif or kcidb.",
+)
 @click.option("-o", "--output", metavar="FILE", help="Write the result here instead of to stdout.")
 def command(
     runs: tuple[str, ...],
     select: str | None,
     ignore: str | None,
     require: str | None,
+    suppressions: str | None,
     format_name: str,
     output: str | None,
 ) -> int:
@@ -43,31 +65,33 @@ def command(
     Example:
       uvtrace check run.pcapng
       uvtrace check run.pcapng --select DMA,ADR --format json -o result.json
+      uvtrace check *.pcapng.zst --suppressions known.toml --format junit -o result.xml
     """
     render = _renderer(format_name)
-    known = {rule.id for each in installed_checks() for rule in each.rules}
+    known = {rule.id for rule in installed_rules()}
     selection = Selection(parse_ids(select, known), parse_ids(ignore, known))
     required = parse_ids(require, known)
+    accepted = read_suppressions(suppressions, known) if suppressions else ()
     results, code = _check_all(runs, selection)
-    text = render(results)
-    if output is None or output == "-":
-        click.echo(text, nl=False)
-    else:
-        Path(output).write_text(text, encoding="utf-8")
+    judged = _suppress(results, accepted)
+    _write(render(judged, _page(output)), output)
+    lines = unmet(judged, required)
+    for line in lines:
+        click.echo(f"uvtrace: required: {printable(line)}", err=True)
     if code is not ExitCode.OK:
         return code
-    failed = not all(result.ok for result in results) or _unmet(results, required)
-    return ExitCode.FAILED if failed else ExitCode.OK
+    passed = all(result.ok for result in judged) and not lines
+    return ExitCode.OK if passed else ExitCode.FAILED
 
 
-def _renderer(name: str) -> Callable[[Sequence[Results]], str]:
+def _renderer(name: str) -> Renderer:
     there = packs.names("uvtrace.reports")
     if name not in there:
         raise UsageError(
             f"no renderer for the format {name!r} is installed",
             hint=f"there are {', '.join(there)}",
         )
-    render: Callable[[Sequence[Results]], str] = packs.load("uvtrace.reports", name)[0]
+    render: Renderer = packs.load("uvtrace.reports", name)[0]
     return render
 
 
@@ -84,25 +108,40 @@ def _check_all(runs: tuple[str, ...], selection: Selection) -> tuple[list[Result
             click.echo(f"uvtrace: {error}", err=True)
             worst = ExitCode(error.exit_code)
             continue
-        results.append(check(trace, selection=selection))
+        found = check(trace, selection=selection)
+        results.append(explained(found, trace, installed_rules()))
         worst = worst or code
     return results, worst
 
 
-def _unmet(results: list[Results], required: tuple[str, ...]) -> bool:
-    """Whether a required rule is not a pass somewhere; says which on stderr."""
-    unmet = [
-        f"{verdict.rule} is {verdict.verdict} for {verdict.function}"
-        for result in results
-        for verdict in result.verdicts
-        if required and verdict.rule.startswith(required) and verdict.verdict is not Verdict.PASS
-    ]
-    judged = {verdict.rule for result in results for verdict in result.verdicts}
-    unmet += [
-        f"{wanted} was not judged"
-        for wanted in required
-        if not any(rule.startswith(wanted) for rule in judged)
-    ]
-    for text in unmet:
-        click.echo(f"uvtrace: required: {text}", err=True)
-    return bool(unmet)
+def _suppress(results: Sequence[Results], accepted: Sequence[Suppression]) -> tuple[Results, ...]:
+    """Mark what is suppressed; say which suppressions are of no use, or no longer hold."""
+    outcome = suppressed(results, accepted)
+    for each in outcome.expired:
+        text = f"expired on {each.expires}, its findings count again ({each.reason})"
+        _warn_of(each, text)
+    for each in outcome.unused:
+        _warn_of(each, "matches no finding")
+    return outcome.results
+
+
+def _warn_of(suppression: Suppression, text: str) -> None:
+    where = f"{suppression.file}:{suppression.line}"
+    entry = f"the suppression of {suppression.rule} at {suppression.site}"
+    click.echo(f"uvtrace: warning: {printable(f'{where}: {entry} {text}')}", err=True)
+
+
+def _page(output: str | None) -> Page:
+    if output not in (None, "-") or not sys.stdout.isatty():
+        return PLAIN
+    colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return Page(width=shutil.get_terminal_size().columns, colour=colour)
+
+
+def _write(text: str, output: str | None) -> None:
+    if output not in (None, "-"):
+        Path(output).write_text(text, encoding="utf-8")
+        return
+    # A terminal of another encoding must not make a defect of a quotation mark.
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
