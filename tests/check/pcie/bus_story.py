@@ -122,16 +122,12 @@ class BusStory:
             )
             for at in range(0, max(len(records), 1), chunk)
         ]
-        columns = {
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in EventPassings.__dataclass_fields__
-        }
-        return EventPassings(**columns)
+        return EventPassings.joined(parts)
 
     def broken(self) -> list[tuple[int, str, str, int]]:
         """(record, rule, clause, record of the message it passed) of every violation."""
         found = self.judged()
         return [
             (int(i), f"ORD{found.rule[i]:03}", LABELS[found.order[i]], int(found.passed[i]))
-            for i in np.flatnonzero(found.rule)
+            for i in np.flatnonzero(found.rule > 0)
         ]

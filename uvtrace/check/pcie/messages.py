@@ -170,6 +170,14 @@ def events_of(
     )
 
 
+def deliveries(records: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Whether each record (dtype RECORD) tells that a message has arrived."""
+    transaction = transactions(records["kind"], records["phase"])
+    end = _ends(records, transaction, is_to_host(records["kind"], transaction))
+    arrived: NDArray[np.bool_] = (end & End.DELIVERED) != 0
+    return arrived
+
+
 def _ends(
     records: NDArray[np.void], transaction: NDArray[np.uint8], to_host: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ passed. ``docs/ordering.md`` says how a trace tells of issue and delivery.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,7 +41,7 @@ RULE_OF[Transaction.WRITE, Transaction.POSTED] = 2
 RULE_OF[Transaction.COMPLETION, Transaction.POSTED] = 3
 RULE_OF[Transaction.COMPLETION, Transaction.COMPLETION] = 4
 RULE_OF.flags.writeable = False
-_DTYPES: Final = (np.uint8, np.uint8, np.int64, np.int32, np.int64, np.int64, np.int64)
+_DTYPES: Final = (np.int8, np.uint8, np.int64, np.int32, np.int64, np.int64, np.int64)
 
 
 @dataclass
@@ -109,8 +110,9 @@ class EventPassings:
     """What every event shows; arrays of shape (n,). Events are positions in the trace, -1 none.
 
     Attributes:
-        rule: n of the rule ORD00n that this delivery breaks, 0 none, uint8. Of several the most
-            specific (ORD005), then that of the message issued first.
+        rule: n of the rule ORD00n that this delivery breaks, 0 none, -1 where its issue was not
+            seen, int8. Of several the most specific (ORD005), then that of the message issued
+            first.
         order: index in ``ordering.LABELS`` of the clause it breaks, uint8; of rule 0: 0.
         passed: the record of the passed message, int64.
         passed_count: how many messages it passed and must not have, int32.
@@ -119,7 +121,7 @@ class EventPassings:
         held_ns: for how long, int64.
     """
 
-    rule: NDArray[np.uint8]
+    rule: NDArray[np.int8]
     order: NDArray[np.uint8]
     passed: NDArray[np.int64]
     passed_count: NDArray[np.int32]
@@ -138,6 +140,12 @@ class EventPassings:
         """Nothing to tell of ``n`` events."""
         columns = zip(NOTHING, _DTYPES, strict=True)
         return cls(*(np.full(n, value, dtype) for value, dtype in columns))
+
+    @classmethod
+    def joined(cls, parts: Sequence[EventPassings]) -> EventPassings:
+        """Those of consecutive events as one."""
+        names = tuple(cls.__dataclass_fields__)
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def spread(self, rows: NDArray[np.int64], n: int) -> EventPassings:
         """The same for a chunk of ``n`` records, of which these are the ones at ``rows``."""

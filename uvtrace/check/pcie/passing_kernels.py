@@ -233,9 +233,10 @@ def advance(  # type: ignore[no-untyped-def]
         if end[i] == _ALL_DROPPED:
             count = _drop_function(table, count, message[_FUNCTION], now, passing)
             continue
-        is_issued, is_delivered = end[i] & _ISSUED, end[i] & _DELIVERED
+        is_issued, is_delivered = (end[i] & _ISSUED) != 0, (end[i] & _DELIVERED) != 0
         at = count if is_issued else _find(table, count, message)
         if at < 0:
+            out[i, OUT_RULE] = -1 if is_delivered else 0
             unmatched += 1
             continue
         if is_delivered:
