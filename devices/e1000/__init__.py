@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intel's 8254x Gigabit Ethernet controllers."""
