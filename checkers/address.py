@@ -6,10 +6,8 @@ from __future__ import annotations
 from uvtrace.check.columns import address, record
 from uvtrace.check.rule import Case, rule
 from uvtrace.check.rules import Sight
-from uvtrace.check.terms import in_bar, is_first_part, is_imported, is_mmio
+from uvtrace.check.terms import in_bar, is_first_part, is_mmio
 from uvtrace.trace.enums import Flag
-
-from .thin_address import CHECKS
 
 # Compared without adding, as a hostile offset could wrap round.
 _past_end = (address.bar_length > 0) & (
@@ -40,8 +38,7 @@ ADR004 = rule(
     "access through a mapping after iounmap",
     needs={Sight.MMIO, Sight.LIFE},
     applies=is_mmio & is_first_part,
-    # The tool that made an imported log sees nothing after iounmap.
-    violation=_stale & ~is_imported,
+    violation=address.is_stale,
     cases=[
         Case(
             address.iomap_gone >= 0,
@@ -55,5 +52,3 @@ ADR004 = rule(
 )
 
 RULES = (ADR001, ADR004)
-
-__all__ = ["CHECKS", "RULES"]

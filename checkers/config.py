@@ -14,8 +14,6 @@ from uvtrace.check.terms import (
     is_mmio,
 )
 
-from .thin_config import CHECKS
-
 CFG001 = rule(
     "CFG001",
     "MMIO to a memory BAR while Command.Memory Space Enable is 0",
@@ -53,5 +51,3 @@ CFG007 = rule(
 )
 
 RULES = (CFG001, CFG007)
-
-__all__ = ["CHECKS", "RULES"]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from uvtrace.check.columns import mapping, record
-from uvtrace.check.columns.mapping import Family, MappingState
+from uvtrace.check.columns.mapping import MappingState
 from uvtrace.check.obligation import AtEnd, Obligation
 from uvtrace.check.rule import rule
 from uvtrace.check.rules import Sight
@@ -12,13 +12,10 @@ from uvtrace.check.terms import (
     is_first_part,
     is_return,
     is_unbound,
-    makes_mapping,
     removes_mapping,
     succeeded,
 )
 from uvtrace.trace.enums import Kind
-
-from .thin_dma import CHECKS
 
 _DEBUG = "Linux kernel/dma/debug.c, check_unmap()"
 _is_removal = removes_mapping & is_first_part
@@ -74,9 +71,10 @@ DMA011 = rule(
     "DMA011",
     "mappings or coherent memory still held when the driver is unbound",
     needs={Sight.MAP, Sight.LIFE},
-    # The pages behind a pool belong to the pool; its blocks go when it is destroyed.
+    applies=is_unbound & mapping.mappings_complete,
+    # A pool's blocks go when it is destroyed; the pages behind it are coherent memory.
     violation=Obligation(
-        opened_by=makes_mapping & is_return & succeeded,
+        opened_by=record.kind.is_in((Kind.MAP, Kind.ALLOC)) & is_return & succeeded,
         discharged_by=_is_removal & (mapping.mapping_state == MappingState.LIVE),
         key=(mapping.mapping_id,),
         broken_by=is_unbound,
@@ -90,5 +88,3 @@ DMA011 = rule(
 )
 
 RULES = (DMA006, DMA007, DMA010, DMA011)
-
-__all__ = ["CHECKS", "RULES", "Family"]

@@ -11,8 +11,6 @@ from uvtrace.check.terms import is_end
 from uvtrace.trace.enums import Kind
 from uvtrace.trace.layout import RECORD_VERSION
 
-from .thin_trace import CHECKS
-
 TIME_TOLERANCE = Parameter(
     "TRC002.tolerance_ns", 100_000_000, "how far time may run back on one CPU", "ns"
 )
@@ -72,5 +70,3 @@ TRC004 = rule(
 )
 
 RULES = (TRC001, TRC002, TRC003, TRC004)
-
-__all__ = ["CHECKS", "RULES"]

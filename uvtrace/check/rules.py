@@ -31,6 +31,12 @@ class Sight(StrEnum):
     """Probe, remove, iomap, power, reset, request and release of interrupts."""
     CPL = "cpl"
     """Requests and completions as separate, timed events."""
+    PIO = "pio"
+    """Accesses to ports."""
+    REGS = "regs"
+    """A description of the device's registers."""
+    FSM = "fsm"
+    """A contract of the device."""
 
 
 SIGHT_TEXT = {
@@ -43,6 +49,9 @@ SIGHT_TEXT = {
     Sight.ISR: "interrupt handlers",
     Sight.LIFE: "probe, remove and resources",
     Sight.CPL: "requests and completions apart",
+    Sight.PIO: "port I/O",
+    Sight.REGS: "what the device's registers are",
+    Sight.FSM: "the device's contract",
 }
 
 

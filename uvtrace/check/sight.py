@@ -16,15 +16,17 @@ from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Flag, Kind, LossCause
 from uvtrace.trace.events import is_event
 
-ALL_SIGHTS = frozenset(Sight)
+ALL_SIGHTS = frozenset(Sight) - {Sight.REGS, Sight.FSM}
+"""Everything that a record can show."""
 
-TAP_SIGHTS = frozenset({Sight.CFG, Sight.MMIO, Sight.MAP, Sight.ISR, Sight.LIFE})
+TAP_SIGHTS = frozenset({Sight.CFG, Sight.MMIO, Sight.MAP, Sight.ISR, Sight.LIFE, Sight.PIO})
 """What the kernel module always shows of a stock driver, whether or not it happens."""
 
 _KINDS_THAT_SHOW = {
     Sight.CFG: (Kind.CONFIG_READ, Kind.CONFIG_WRITE),
     Sight.MMIO: (Kind.MMIO_READ, Kind.MMIO_WRITE),
     Sight.MAP: tuple(range(Kind.MAP, Kind.POOL_FREE + 1)),
+    Sight.PIO: (Kind.PIO_READ, Kind.PIO_WRITE),
     Sight.DMA: (Kind.DMA_READ, Kind.DMA_WRITE),
     Sight.MEM: (Kind.MEMORY,),
     Sight.IRQ: (Kind.MSI, Kind.MSIX, Kind.INTX_ASSERT, Kind.INTX_DEASSERT),
@@ -46,6 +48,7 @@ _SIGHT_OF_HOOK = (
     ("iowrite", Sight.MMIO),
     ("irq_handler", Sight.ISR),
     ("handle_irq", Sight.ISR),
+    ("pio:", Sight.PIO),
 )
 
 

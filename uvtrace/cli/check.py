@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from uvtrace import packs
-from uvtrace.check.engine import check, installed_rules
+from uvtrace.check.catalogue import installed_rules
+from uvtrace.check.engine import check
 from uvtrace.check.explain import explained
 from uvtrace.check.page import PLAIN, Page, Renderer
 from uvtrace.check.requirement import unmet

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import click
 
-from uvtrace.check.engine import installed_rules
-from uvtrace.check.rules import SIGHT_TEXT, Rule
+from uvtrace.check.catalogue import installed_rules
+from uvtrace.check.rule import Rule
+from uvtrace.check.rules import SIGHT_TEXT
 from uvtrace.errors import UsageError
 
 

@@ -30,6 +30,9 @@ bar_is_prefetchable = TruthColumn(
 iomap_state = NumberColumn(
     "iomap_state", np.int8, "the state of the iomap it goes through", values=IomapState, unknown=-1
 )
+is_stale = TruthColumn(
+    "is_stale", np.int8, "the access went through a mapping after iounmap", unknown=-1
+)
 iomap_made = EventColumn("iomap_made", np.int64, "the iomap")
 iomap_gone = EventColumn("iomap_gone", np.int64, "the iounmap")
 region_held = TruthColumn("region_held", np.int8, "the BAR's region is requested", unknown=-1)

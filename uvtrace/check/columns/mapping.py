@@ -43,36 +43,73 @@ class Owner(IntEnum):
     CPU = 1
 
 
+ALL_ONES: Final = 2**64 - 1
+"""Of a mapping that is not known, as of other numbers all bits of their size."""
+
 mapping_state = NumberColumn(
     "mapping_state", np.int8, "the state of the mapping", values=MappingState, unknown=-1
 )
 mapping_made = EventColumn("mapping_made", np.int64, "the call that made the mapping")
 mapping_gone = EventColumn("mapping_gone", np.int64, "the call that removed the mapping")
 mapping_id = NumberColumn("mapping_id", np.int64, "the mapping's serial number; 0 none")
-mapping_address = NumberColumn("mapping_address", np.uint64, "the mapping's first address")
-mapping_length = NumberColumn("mapping_length", np.uint64, "the mapping's length", "bytes")
+mapping_address = NumberColumn(
+    "mapping_address", np.uint64, "the mapping's first address", unknown=ALL_ONES
+)
+mapping_length = NumberColumn(
+    "mapping_length", np.uint64, "the mapping's length", "bytes", unknown=ALL_ONES
+)
 mapping_room = NumberColumn(
-    "mapping_room", np.uint64, "bytes from the address to the mapping's end", "bytes"
+    "mapping_room",
+    np.uint64,
+    "bytes from the address to the mapping's end",
+    "bytes",
+    unknown=ALL_ONES,
 )
 mapping_direction = NumberColumn(
-    "mapping_direction", np.uint8, "the mapping's direction", values=enums.Direction
+    "mapping_direction",
+    np.uint8,
+    "the mapping's direction",
+    values=enums.Direction,
+    unknown=0xFF,
 )
 mapping_flavour = NumberColumn(
-    "mapping_flavour", np.uint8, "the calls that made the mapping", values=enums.Flavour
+    "mapping_flavour",
+    np.uint8,
+    "the calls that made the mapping",
+    values=enums.Flavour,
+    unknown=0xFF,
 )
-mapping_family = NumberColumn("mapping_family", np.uint8, "the mapping's family", values=Family)
-mapping_nents = NumberColumn("mapping_nents", np.uint32, "the entry count it was mapped with")
-mapping_entries = NumberColumn("mapping_entries", np.uint32, "segments in its DMA list")
-mapping_attrs = NumberColumn("mapping_attrs", np.uint32, "the attributes it was mapped with")
+mapping_family = NumberColumn(
+    "mapping_family", np.uint8, "the mapping's family", values=Family, unknown=0xFF
+)
+mapping_nents = NumberColumn(
+    "mapping_nents", np.uint32, "the entry count it was mapped with", unknown=0xFFFFFFFF
+)
+mapping_entries = NumberColumn(
+    "mapping_entries", np.uint32, "segments in its DMA list", unknown=0xFFFFFFFF
+)
+mapping_attrs = NumberColumn(
+    "mapping_attrs", np.uint32, "the attributes it was mapped with", unknown=0xFFFFFFFF
+)
 mapping_cpu_address = NumberColumn(
-    "mapping_cpu_address", np.uint64, "the kernel's address of the mapped memory"
+    "mapping_cpu_address",
+    np.uint64,
+    "the kernel's address of the mapped memory",
+    unknown=ALL_ONES,
 )
 mapping_owner = NumberColumn(
-    "mapping_owner", np.uint8, "who owns the mapping after its last sync", values=Owner
+    "mapping_owner",
+    np.uint8,
+    "who owns the mapping after its last sync",
+    values=Owner,
+    unknown=0xFF,
 )
 mapping_synced = EventColumn("mapping_synced", np.int64, "the mapping's last sync")
 mapped_elsewhere = TruthColumn(
-    "mapped_elsewhere", np.int8, "the address is mapped by another family of calls"
+    "mapped_elsewhere",
+    np.int8,
+    "the address is mapped by another family of calls",
+    unknown=-1,
 )
 mapping_other = EventColumn("mapping_other", np.int64, "the mapping by another family of calls")
 mapping_other_flavour = NumberColumn(
@@ -93,7 +130,10 @@ live_mappings = NumberColumn(
     "live_mappings", np.int32, "the function's live streaming mappings after this call"
 )
 mappings_complete = TruthColumn(
-    "mappings_complete", np.int8, "every mapping of the function was seen to be made"
+    "mappings_complete",
+    np.int8,
+    "every mapping of the function was seen to be made",
+    unknown=-1,
 )
 
 COLUMNS: Final[tuple[Column, ...]] = tuple(

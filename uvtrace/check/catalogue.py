@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which rules there are: of the installed packs, and of packs given by path."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+
+from uvtrace import packs
+from uvtrace.check.rule import Rule
+from uvtrace.errors import UsageError
+
+GROUP = "uvtrace.checkers"
+
+
+def installed_rules() -> tuple[Rule, ...]:
+    """Every rule that an installed pack declares, in order of their IDs.
+
+    Raises:
+        EnvironmentLacksError: a pack cannot be imported.
+    """
+    return ordered(rule for rules in packs.load(GROUP) for rule in rules)
+
+
+def rules_of_path(path: str | Path) -> tuple[Rule, ...]:
+    """The rules of a pack that is a file: a Python module with a tuple ``RULES``.
+
+    Raises:
+        UsageError: there is no such file, it cannot be imported, or declares no rules.
+    """
+    where = str(path)
+    spec = importlib.util.spec_from_file_location(f"uvtrace_pack_{Path(path).stem}", path)
+    if spec is None or spec.loader is None or not Path(path).is_file():
+        raise UsageError("there is no such Python file", where=where)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"the pack cannot be imported: {error}", where=where) from error
+    rules = getattr(module, "RULES", ())
+    if not rules or not all(isinstance(rule, Rule) for rule in rules):
+        raise UsageError(
+            "the pack declares no RULES", where=where, hint="see docs/writing-rules.md"
+        )
+    return ordered(rules)
+
+
+def ordered(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Rules in order of their IDs.
+
+    Raises:
+        UsageError: two declarations have the same ID and variant.
+    """
+    found = tuple(sorted(rules, key=lambda rule: (rule.id, rule.variant)))
+    names = [(rule.id, rule.variant) for rule in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"the rule {' '.join(name).strip()} is declared twice")
+    return found

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A piece of a trace as columns: of the record when asked for, derived ones as passes fill them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvtrace.check.columns import ALL
+from uvtrace.check.columns.record import COMMON_FIELDS, VIEW_FIELDS
+from uvtrace.check.loss import Losses
+from uvtrace.trace.layout import kinds_of, view_of
+
+Rows = NDArray[np.int64]
+Array = NDArray[Any]
+Filler = Callable[[Rows], Array]
+
+
+class Chunk:
+    """Some consecutive records of a trace, and what the passes derive of them.
+
+    Attributes:
+        records: dtype RECORD, shape (n,).
+        first: position of the first record in the trace.
+        losses: what was lost among them.
+        payload: gives the payload of a row.
+    """
+
+    def __init__(
+        self,
+        records: NDArray[np.void],
+        first: int,
+        losses: Losses,
+        payload: Callable[[int], bytes],
+    ) -> None:
+        self.records = records
+        self.first = first
+        self.losses = losses
+        self.payload = payload
+        self._columns: dict[str, Array] = {}
+        self._fillers: dict[str, Filler] = {}
+        self._rows: dict[frozenset[int], Rows] = {}
+        self._latest: tuple[int, NDArray[np.int64]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @cached_property
+    def kind(self) -> NDArray[np.uint8]:
+        """The kind of every record."""
+        return np.ascontiguousarray(self.records["kind"])
+
+    @cached_property
+    def function(self) -> NDArray[np.uint16]:
+        """The function of every record."""
+        return np.ascontiguousarray(self.records["function"])
+
+    def rows(self, kinds: Iterable[int]) -> Rows:
+        """The rows of these kinds, ascending."""
+        wanted = frozenset(int(kind) for kind in kinds)
+        found = self._rows.get(wanted)
+        if found is None:
+            table = np.zeros(256, bool)
+            table[list(wanted)] = True
+            found = np.flatnonzero(table[self.kind]).astype(np.int64)
+            self._rows[wanted] = found
+        return found
+
+    def column(self, name: str) -> Array:
+        """A column of every record, shape (n,); of unions 0 where the kind has no such member."""
+        found = self._columns.get(name)
+        if found is None:
+            found = self._make(name)
+            self._columns[name] = found
+        return found
+
+    def take(self, name: str, rows: Rows | None) -> Array:
+        """A column of some rows (None: of all), shape (len(rows),)."""
+        if rows is not None and name in self._fillers:
+            return self._fillers[name](rows)
+        column = self.column(name)
+        return column if rows is None else column[rows]
+
+    def latest_ns(self, before: int) -> NDArray[np.int64]:
+        """The latest time of any record up to each one, given that of the chunks before."""
+        if self._latest is None or self._latest[0] != before:
+            latest = np.maximum.accumulate(np.maximum(self.column("time_ns"), before))
+            self._latest = (before, latest)
+        return self._latest[1]
+
+    def put(self, name: str, column: Array) -> None:
+        """Tell a derived column, shape (n,)."""
+        self._columns[name] = column
+
+    def put_rows(self, name: str, rows: Rows, values: Array, fill: int = 0) -> None:
+        """Tell a derived column of some rows; the others hold ``fill``."""
+        dtype = np.dtype(ALL[name].dtype)
+        column = np.full(len(self), fill, dtype) if fill else np.zeros(len(self), dtype)
+        column[rows] = values
+        self._columns[name] = column
+
+    def put_filler(self, name: str, fill: Filler) -> None:
+        """Tell how to make a derived column of given rows, when it is asked for."""
+        self._fillers[name] = fill
+
+    def _make(self, name: str) -> Array:
+        if name in self._fillers:
+            return self._fillers[name](np.arange(len(self), dtype=np.int64))
+        if name == "kind":
+            return self.kind
+        if name == "function":
+            return self.function
+        if name == "position":
+            return np.arange(self.first, self.first + len(self), dtype=np.int64)
+        if name == "site":
+            caller = self.column("caller")
+            return np.where(caller != 0, caller, self.column("ip"))
+        dtype = np.dtype(ALL[name].dtype)
+        if name in COMMON_FIELDS:
+            column = np.ascontiguousarray(self.records[COMMON_FIELDS[name]])
+            return column.view(dtype) if dtype.itemsize == column.itemsize else column
+        return self._of_union(name, dtype)
+
+    def _of_union(self, name: str, dtype: np.dtype[Any]) -> Array:
+        column = np.zeros(len(self), dtype)
+        known = False
+        for view, fields in VIEW_FIELDS.items():
+            if name in fields:
+                known = True
+                rows = self.rows(kinds_of(view))
+                if len(rows):
+                    column[rows] = view_of(self.records, view)[fields[name]][rows]
+        if not known:
+            raise KeyError(f"no pass has told the column {name!r}")
+        return column
+
+
+class Frame:
+    """Some rows of a chunk, as columns; the events that a rule looks at."""
+
+    def __init__(self, chunk: Chunk, rows: Rows | None) -> None:
+        self.chunk = chunk
+        self.rows = rows
+        self._columns: dict[str, Array] = {}
+
+    def __len__(self) -> int:
+        return len(self.chunk) if self.rows is None else len(self.rows)
+
+    def column(self, name: str) -> Array:
+        """A column of these rows, shape (len,)."""
+        found = self._columns.get(name)
+        if found is None:
+            found = self.chunk.take(name, self.rows)
+            self._columns[name] = found
+        return found
+
+    def row(self, index: int) -> int:
+        """The chunk's row of the index-th event."""
+        return index if self.rows is None else int(self.rows[index])

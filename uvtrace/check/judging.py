@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules at work: which events break them, which they could not judge."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvtrace.check.chunk import Chunk, Frame
+from uvtrace.check.duties import Duties
+from uvtrace.check.expression import TRUE, Truth
+from uvtrace.check.findings import Findings
+from uvtrace.check.obligation import Obligation
+from uvtrace.check.program import Program, Run
+from uvtrace.check.rule import END, Rule, kinds_of
+
+_EVIDENCE_MAX: Final = 8
+
+Kinds = frozenset[int] | None
+
+
+@dataclass
+class Tally:
+    """What became of the events that a rule judges, by function; the last is the whole trace."""
+
+    rule: Rule
+    checked: NDArray[np.int64]
+    unknown: NDArray[np.int64]
+
+
+@dataclass
+class _Simple:
+    """A rule whose violation is a term."""
+
+    tally: Tally
+    applies: int
+    broken: int
+
+
+@dataclass
+class _Hits:
+    """The events of a frame that break a rule."""
+
+    rule: Rule
+    frame: Frame
+    indices: NDArray[np.int64]
+
+
+@dataclass
+class Judgement:
+    """All rules of a check.
+
+    Args:
+        rules: what to judge by.
+        silent: rules that report nothing, but whose events others leave to them.
+        program: where their terms are compiled.
+        findings: where to tell.
+        functions: how many there are.
+    """
+
+    rules: tuple[Rule, ...]
+    silent: tuple[Rule, ...]
+    program: Program
+    findings: Findings
+    functions: int
+    tallies: list[Tally] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._simple: dict[Kinds, list[_Simple]] = defaultdict(list)
+        self._duties: list[tuple[Tally, Duties, Kinds]] = []
+        self._is_silent = {id(rule) for rule in self.silent}
+        for rule in self.rules:
+            tally = self._tally(rule)
+            self.tallies.append(tally)
+            self._add(rule, tally)
+        for rule in self.silent:
+            if isinstance(rule.violation, Truth):
+                self._add(rule, self._tally(rule))
+
+    def _tally(self, rule: Rule) -> Tally:
+        counts = np.zeros((2, self.functions + 1), np.int64)
+        return Tally(rule, counts[0], counts[1])
+
+    def _add(self, rule: Rule, tally: Tally) -> None:
+        violation = rule.violation
+        if isinstance(violation, Truth):
+            term = rule.applies & violation
+            numbers = self.program.add(rule.applies), self.program.add(term)
+            self._simple[kinds_of(term)].append(_Simple(tally, *numbers))
+        elif isinstance(violation, Obligation):
+            duties = Duties(violation, self.program, self.functions)
+            self._duties.append((tally, duties, _kinds_of_obligation(violation)))
+            if rule.applies is not TRUE:
+                number = self.program.add(rule.applies)
+                nothing = self.program.add(rule.applies & ~rule.applies.is_known)
+                self._simple[kinds_of(rule.applies)].append(_Simple(tally, number, nothing))
+
+    def take(self, chunk: Chunk) -> None:
+        """Judge the events of a chunk."""
+        frames: dict[Kinds, tuple[Frame, Run]] = {}
+        hits = [
+            hit
+            for kinds, rules in self._simple.items()
+            if kinds is None or kinds != {END}
+            for hit in self._judge(rules, *self._frame(chunk, kinds, frames))
+        ]
+        self._report(chunk, hits)
+        for tally, duties, kinds in self._duties:
+            self._follow(tally, duties, *self._frame(chunk, kinds, frames))
+
+    def take_end(self, chunk: Chunk, *, whole: bool) -> None:
+        """Judge the events behind the trace's last: those of functions, or that of the trace."""
+        frames: dict[Kinds, tuple[Frame, Run]] = {}
+        hits = [
+            hit
+            for kinds, rules in self._simple.items()
+            if kinds is not None and END in kinds
+            for hit in self._judge(
+                [each for each in rules if each.tally.rule.whole_trace is whole],
+                *self._frame(chunk, kinds, frames),
+            )
+        ]
+        self._report(chunk, hits)
+
+    def finish(self, last: int) -> None:
+        """The trace has ended, with the event at position ``last``."""
+        for tally, duties, _ in self._duties:
+            self._tell_broken(tally.rule, duties.finish(), last)
+            if tally.rule.applies is TRUE:
+                tally.checked[:] += duties.closed
+            tally.unknown[:] += duties.unsure
+
+    def _frame(
+        self, chunk: Chunk, kinds: Kinds, frames: dict[Kinds, tuple[Frame, Run]]
+    ) -> tuple[Frame, Run]:
+        if kinds not in frames:
+            frame = Frame(chunk, None if kinds is None else chunk.rows(kinds))
+            frames[kinds] = frame, self.program.start(frame)
+        return frames[kinds]
+
+    def _judge(self, rules: Iterable[_Simple], frame: Frame, run: Run) -> list[_Hits]:
+        if len(frame) == 0:
+            return []
+        function = frame.column("function")
+        hits = []
+        for each in rules:
+            applies = run.truth(each.applies)
+            broken = run.truth(each.broken)
+            whole = each.tally.rule.whole_trace
+            self._count(each.tally.checked, function, applies.certain, whole)
+            if broken.possible is not broken.certain:
+                unknown = broken.possible & ~broken.certain
+                if unknown.any():
+                    self._count(each.tally.unknown, function, unknown, whole)
+                    sure = applies.certain & unknown
+                    self._count(each.tally.checked, function, sure, whole, -1)
+            certain = broken.certain if whole else broken.certain & (function < self.functions)
+            if certain.any():
+                indices = np.flatnonzero(certain).astype(np.int64)
+                hits.append(_Hits(each.tally.rule, frame, indices))
+        return hits
+
+    def _count(
+        self,
+        counts: NDArray[np.int64],
+        function: NDArray[np.uint16],
+        chosen: NDArray[np.bool_],
+        whole: bool,
+        sign: int = 1,
+    ) -> None:
+        if whole:
+            counts[-1] += sign * int(np.count_nonzero(chosen))
+        elif self.functions == 1:
+            counts[0] += sign * int(np.count_nonzero(chosen & (function == 0)))
+        else:
+            clipped = np.minimum(function[chosen], self.functions)
+            counts += sign * np.bincount(clipped, minlength=len(counts))
+            counts[-1] = 0
+
+    def _report(self, chunk: Chunk, hits: list[_Hits]) -> None:
+        """Tell of the events that break a rule, except where another rule says more."""
+        taken: dict[str, NDArray[np.bool_]] = {}
+        for hit in hits:
+            for loser in hit.rule.supersedes:
+                marked = taken.setdefault(loser, np.zeros(len(chunk), bool))
+                marked[_rows(hit.frame, hit.indices)] = True
+        for hit in hits:
+            if id(hit.rule) in self._is_silent:
+                continue
+            indices = hit.indices
+            if hit.rule.id in taken:
+                indices = indices[~taken[hit.rule.id][_rows(hit.frame, indices)]]
+            if len(indices):
+                self.findings.at_events(hit.rule, hit.frame, indices)
+
+    def _follow(self, tally: Tally, duties: Duties, frame: Frame, run: Run) -> None:
+        lost = frame.chunk.losses.of(tally.rule.needs)
+        if len(frame) or len(lost[0]):
+            self._tell_broken(tally.rule, duties.take(frame, run, lost), -1)
+
+    def _tell_broken(self, rule: Rule, broken: NDArray[np.void], last: int) -> None:
+        if not len(broken):
+            return
+        by = np.stack([broken[name].astype(np.uint64) for name in ("breaker", "function", "site")])
+        groups, inverse = np.unique(by, axis=1, return_inverse=True)
+        for number in range(groups.shape[1]):
+            of_group = broken[inverse.reshape(-1) == number]
+            alone = of_group["breaker"][0] < 0
+            for part in of_group.reshape(-1, 1) if alone else (of_group,):
+                self._tell_group(rule, part)
+
+    def _tell_group(self, rule: Rule, broken: NDArray[np.void]) -> None:
+        breaker = int(broken["breaker"][0])
+        positions = np.sort(broken["position"])
+        first = int(positions[0])
+        function = int(broken["function"][0])
+        if function >= self.functions and not rule.whole_trace:
+            return
+        words = {
+            "count": len(broken),
+            "total_length": int(broken["length"].sum()),
+            "first_address": int(self.findings.record(first)["address"]),
+        }
+        opened = positions[:_EVIDENCE_MAX].tolist()
+        self.findings.tell(rule, function, first if breaker < 0 else breaker, opened, words)
+
+
+def _rows(frame: Frame, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    return indices if frame.rows is None else frame.rows[indices]
+
+
+def _kinds_of_obligation(duty: Obligation) -> Kinds:
+    found: set[int] = set()
+    for term in (duty.opened_by, duty.discharged_by, duty.broken_by, duty.forgotten_by):
+        kinds = kinds_of(term)
+        if kinds is None:
+            return None
+        found |= kinds
+    return frozenset(found)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pass of DMA mappings: which one every DMA-API call and device access concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvtrace.check.chunk import Chunk, Rows
+from uvtrace.check.columns import mapping
+from uvtrace.check.expression import Column
+from uvtrace.check.passes import mapping_kernel as kernel
+from uvtrace.check.passes import mapping_table as tables
+from uvtrace.check.rules import Sight
+from uvtrace.trace.enums import Kind, Snapshot
+from uvtrace.trace.layout import view_of
+from uvtrace.trace.trace import Trace
+
+_KINDS: Final = (
+    *(Kind.MAP, Kind.UNMAP, Kind.SYNC_FOR_CPU, Kind.SYNC_FOR_DEVICE, Kind.ALLOC, Kind.FREE),
+    *(Kind.POOL_DESTROY, Kind.POOL_ALLOC, Kind.POOL_FREE, Kind.DMA_READ, Kind.DMA_WRITE),
+    *(Kind.DMA_MASK, Kind.SEGMENT_LIMIT, Kind.PROBE, Kind.UNBIND, Kind.SNAPSHOT),
+)
+_MAKES: Final = (Kind.MAP, Kind.ALLOC, Kind.POOL_ALLOC)
+CAPACITY: Final = 1 << 15
+"""Mappings that there is room for to begin with."""
+CAPACITY_MAX: Final = 1 << 22
+"""Mappings beyond which a function is no longer followed: about half a gigabyte."""
+HISTORY: Final = 1 << 13
+"""Mappings that are remembered after they have gone."""
+
+
+class MappingPass:
+    """Fills ``columns.mapping``."""
+
+    columns: tuple[Column, ...] = mapping.COLUMNS
+
+    def __init__(self, trace: Trace, wanted: AbstractSet[str]) -> None:
+        functions = max(len(trace.functions), 1)
+        self._wanted = wanted
+        self._table = tables.new_table(functions, CAPACITY, HISTORY)
+        self._state = kernel.new_state(functions)
+
+    def run(self, chunk: Chunk) -> None:
+        """Fill the columns of one chunk."""
+        rows = chunk.rows(_KINDS)
+        self._make_room(len(chunk.rows(_MAKES)))
+        calls = self._calls(chunk, rows)
+        told = np.zeros(len(calls), kernel.TOLD)
+        kernel.follow(self._table, self._state, calls, told, "overlap" in self._wanted)
+        own = calls["kind"] != kernel.LOSS
+        at = calls["row"][own]
+        for column in self.columns:
+            if column.name in self._wanted:
+                fill = -1 if column.name in kernel.POSITIONS else 0
+                chunk.put_rows(column.name, at, told[column.name][own], fill)
+
+    def _make_room(self, needed: int) -> None:
+        while (
+            self._table.counts[tables.UNUSED] < needed and len(self._table.entries) < CAPACITY_MAX
+        ):
+            self._table = tables.grown(self._table)
+
+    def _calls(self, chunk: Chunk, rows: Rows) -> NDArray[np.void]:
+        lost, lost_of = chunk.losses.of([Sight.MAP])
+        lasting = np.array(
+            [loss.lasting for loss in chunk.losses.told if Sight.MAP in loss.sights], bool
+        )
+        merged = np.concatenate((lost, rows))
+        order = np.argsort(merged, kind="stable")
+        at, is_loss = merged[order], (np.arange(len(merged)) < len(lost))[order]
+        calls = np.empty(len(at), kernel.CALL)
+        records = chunk.records[at]
+        for name in ("kind", "phase", "status", "function", "address", "length", "value"):
+            calls[name] = records[name]
+        dma = view_of(records, "dma")
+        for name in ("direction", "flavour", "attrs", "cpu_address", "phys", "entries", "nents"):
+            calls[name] = dma[name]
+        calls["row"] = at
+        calls["position"] = at + chunk.first
+        calls["boundary"] = view_of(records, "life")["segment_boundary"]
+        calls["coherent"] = view_of(records, "life")["new_state"]
+        calls["kind"][is_loss] = kernel.LOSS
+        calls["function"][is_loss] = lost_of
+        calls["lasting"] = False
+        calls["lasting"][is_loss] = lasting
+        for event in np.flatnonzero((calls["kind"] == Kind.SNAPSHOT) & ~is_loss).tolist():
+            if self._tells_of_no_driver(chunk, int(at[event])):
+                calls["kind"][event] = kernel.NO_DRIVER
+        return calls
+
+    def _tells_of_no_driver(self, chunk: Chunk, row: int) -> bool:
+        topic = view_of(chunk.records[row : row + 1], "meta")["topic"][0]
+        return bool(topic == Snapshot.DRIVER and not chunk.payload(row).strip(b"\0"))

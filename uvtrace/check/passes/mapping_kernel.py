@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop over DMA-API calls and device accesses."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from uvtrace.check.columns import mapping
+from uvtrace.check.columns.mapping import Family, MappingState, Owner
+from uvtrace.check.expression import EventColumn
+from uvtrace.check.passes.mapping_table import (
+    DEAD,
+    LIVE,
+    Table,
+    add,
+    enter,
+    find_around,
+    find_gone,
+    find_overlap,
+    find_start,
+    forget_function,
+    forget_pool,
+    remove,
+)
+from uvtrace.trace.enums import Kind, Phase, Status
+
+Row = Any
+"""A row of a structured array: numba sees its fields as attributes."""
+
+LOSS, NO_DRIVER = 254, 255
+
+CALL: Final = np.dtype(
+    [
+        ("row", np.int64),
+        ("position", np.int64),
+        ("address", np.uint64),
+        ("length", np.uint64),
+        ("value", np.uint64),
+        ("cpu_address", np.uint64),
+        ("phys", np.uint64),
+        ("boundary", np.uint64),
+        ("function", np.int64),
+        ("attrs", np.uint32),
+        ("entries", np.uint32),
+        ("nents", np.uint32),
+        ("kind", np.uint8),
+        ("phase", np.uint8),
+        ("status", np.uint8),
+        ("direction", np.uint8),
+        ("flavour", np.uint8),
+        ("coherent", np.uint8),
+        ("lasting", np.uint8),
+    ]
+)
+"""What the loop needs of an event."""
+TOLD: Final = np.dtype([(column.name, column.dtype) for column in mapping.COLUMNS])
+"""What it tells of it: ``columns.mapping``."""
+POSITIONS: Final = frozenset(
+    column.name for column in mapping.COLUMNS if isinstance(column, EventColumn)
+)
+
+
+class State(NamedTuple):
+    """What is kept of every function besides its mappings.
+
+    Attributes:
+        complete: every live mapping is in the table.
+        blind: calls are missed for the whole recording.
+        used: the table holds mappings of the function.
+        masks, masks_since: DMA mask for streaming and coherent mappings; 0 not seen.
+        segment: maximum segment size and boundary; 0 not seen.
+    """
+
+    complete: NDArray[np.int8]
+    blind: NDArray[np.int8]
+    used: NDArray[np.int8]
+    masks: NDArray[np.uint64]
+    masks_since: NDArray[np.int64]
+    segment: NDArray[np.uint64]
+
+
+def new_state(functions: int) -> State:
+    """Nothing is known yet."""
+    return State(
+        complete=np.zeros(functions, np.int8),
+        blind=np.zeros(functions, np.int8),
+        used=np.zeros(functions, np.int8),
+        masks=np.zeros((functions, 2), np.uint64),
+        masks_since=np.full((functions, 2), -1, np.int64),
+        segment=np.zeros((functions, 2), np.uint64),
+    )
+
+
+_MAP, _UNMAP = int(Kind.MAP), int(Kind.UNMAP)
+_ALLOC, _FREE = int(Kind.ALLOC), int(Kind.FREE)
+_POOL_ALLOC, _POOL_FREE = int(Kind.POOL_ALLOC), int(Kind.POOL_FREE)
+_POOL_DESTROY = int(Kind.POOL_DESTROY)
+_FOR_CPU, _FOR_DEVICE = int(Kind.SYNC_FOR_CPU), int(Kind.SYNC_FOR_DEVICE)
+_DMA_READ, _DMA_WRITE = int(Kind.DMA_READ), int(Kind.DMA_WRITE)
+_MASK, _LIMIT, _PROBE = int(Kind.DMA_MASK), int(Kind.SEGMENT_LIMIT), int(Kind.PROBE)
+_REQUEST, _COMPLETION, _OK = int(Phase.REQUEST), int(Phase.COMPLETION), int(Status.OK)
+_STREAMING, _COHERENT, _POOL = int(Family.STREAMING), int(Family.COHERENT), int(Family.POOL)
+_UNKNOWN, _NEVER = int(MappingState.UNKNOWN), int(MappingState.NEVER)
+_IS_LIVE, _IS_GONE = int(MappingState.LIVE), int(MappingState.GONE)
+_ALL_64: Final = np.uint64(mapping.ALL_ONES)
+_CPU, _DEVICE = int(Owner.CPU), int(Owner.DEVICE)
+
+
+@numba.njit(cache=True)
+def follow(
+    table: Table,
+    state: State,
+    calls: NDArray[np.void],
+    told: NDArray[np.void],
+    with_overlaps: bool,
+) -> None:
+    """Follow the calls of a chunk.
+
+    Args:
+        table, state: changed in place.
+        calls: dtype CALL, in order.
+        told: dtype TOLD, zeroed: what is told of each.
+        with_overlaps: look for overlapping mappings, too.
+    """
+    functions = len(state.complete)
+    for i in range(len(calls)):
+        call = calls[i]
+        one = told[i]
+        _untold(one)
+        f = call.function
+        if call.kind == LOSS:
+            for each in range(0 if f < 0 else f, functions if f < 0 else min(f + 1, functions)):
+                _lose(table, state, each, call.lasting)
+            continue
+        if f < 0 or f >= functions:
+            continue
+        _limits(state, f, call, one)
+        if call.kind == _MAP or call.kind == _ALLOC or call.kind == _POOL_ALLOC:
+            # Made once the call has returned, and only if it succeeded.
+            if call.phase != _REQUEST and call.status == _OK:
+                _make(table, state, f, call, one, with_overlaps)
+        elif call.kind == _UNMAP or call.kind == _FREE or call.kind == _POOL_FREE:
+            if call.phase != _COMPLETION:
+                _remove(table, state, f, call, one)
+        elif call.kind == _DMA_READ or call.kind == _DMA_WRITE:
+            _look(table, state, f, call, one)
+        elif call.kind == _FOR_CPU or call.kind == _FOR_DEVICE:
+            _sync(table, state, f, call, one)
+        elif call.kind == _POOL_DESTROY:
+            forget_pool(table, f, call.phys)
+        else:
+            _live(table, state, f, call)
+        if one.mapping_state == _UNKNOWN:
+            _blank(one)
+        one.live_mappings = table.live[f]
+        one.mappings_complete = 1 if state.complete[f] else -1
+
+
+@numba.njit(cache=True)
+def _untold(one: Row) -> None:
+    one.mapping_state = _UNKNOWN
+    one.mapping_made = -1
+    one.mapping_gone = -1
+    one.mapping_synced = -1
+    one.mapping_other = -1
+    one.overlap = -1
+    one.dma_mask_since = -1
+
+
+@numba.njit(cache=True)
+def _blank(one: Row) -> None:
+    one.mapping_address, one.mapping_length = _ALL_64, _ALL_64
+    one.mapping_room, one.mapping_cpu_address = _ALL_64, _ALL_64
+    one.mapping_direction, one.mapping_flavour = 0xFF, 0xFF
+    one.mapping_family, one.mapping_owner = 0xFF, 0xFF
+    one.mapping_nents, one.mapping_entries = 0xFFFFFFFF, 0xFFFFFFFF
+    one.mapping_attrs = 0xFFFFFFFF
+    one.mapping_made, one.mapping_gone, one.mapping_synced = -1, -1, -1
+    one.mapped_elsewhere = -1
+
+
+@numba.njit(cache=True)
+def _lose(table: Table, state: State, f: int, lasting: int) -> None:
+    if lasting:
+        state.blind[f] = 1
+    state.complete[f] = 0
+    if state.used[f]:
+        forget_function(table, f)
+        state.used[f] = 0
+
+
+@numba.njit(cache=True)
+def _live(table: Table, state: State, f: int, call: Row) -> None:
+    if call.kind == _MASK and call.status == _OK:
+        # One call may set both: a record of each comes of it.
+        which = 1 if call.coherent else 0
+        state.masks[f, which] = call.value
+        state.masks_since[f, which] = call.position
+    elif call.kind == _LIMIT:
+        state.segment[f, 0] = call.value
+        state.segment[f, 1] = call.boundary
+    elif call.kind == NO_DRIVER or (call.kind == _PROBE and call.phase != _COMPLETION):
+        # No driver holds anything yet.
+        if state.used[f]:
+            forget_function(table, f)
+            state.used[f] = 0
+        state.complete[f] = 1 - state.blind[f]
+
+
+@numba.njit(cache=True)
+def _limits(state: State, f: int, call: Row, one: Row) -> None:
+    which = 0 if call.kind == _MAP else 1
+    one.dma_mask = state.masks[f, which]
+    one.dma_mask_since = state.masks_since[f, which]
+    one.max_segment = state.segment[f, 0]
+    one.segment_limit = state.segment[f, 1]
+
+
+@numba.njit(cache=True)
+def _family(kind: int) -> int:
+    if kind in (_MAP, _UNMAP):
+        return _STREAMING
+    return _COHERENT if kind in (_ALLOC, _FREE) else _POOL
+
+
+@numba.njit(cache=True)
+def _make(table: Table, state: State, f: int, call: Row, one: Row, with_overlaps: bool) -> None:
+    family = _family(call.kind)
+    if with_overlaps and family == _STREAMING:
+        other = find_overlap(
+            table, f, call.address, call.length, call.direction, np.uint32(call.attrs)
+        )
+        if other >= 0:
+            one.overlap = table.entries[other].made
+    entry = add(table)
+    if entry < 0:
+        # Beyond all bounds: what is mapped from here on is not known.
+        state.complete[f] = 0
+        state.blind[f] = 1
+        return
+    new = table.entries[entry]
+    new.address, new.length = call.address, call.length
+    new.cpu_address, new.pool = call.cpu_address, call.phys
+    new.made, new.gone, new.synced = call.position, -1, -1
+    new.attrs, new.nents, new.entries = call.attrs, call.nents, call.entries
+    new.function, new.family = f, family
+    new.direction, new.flavour, new.owner = call.direction, call.flavour, _DEVICE
+    state.used[f] = 1
+    enter(table, entry)
+    _tell(table, entry, call.address, one)
+
+
+@numba.njit(cache=True)
+def _tell(table: Table, entry: int, address: np.uint64, one: Row) -> None:
+    of = table.entries[entry]
+    one.mapping_state = _IS_LIVE if of.state == LIVE else _IS_GONE
+    one.mapping_made = of.made
+    one.mapping_gone = of.gone
+    one.mapping_id = of.id
+    one.mapping_address = of.address
+    one.mapping_length = of.length
+    one.mapping_room = of.length - (address - of.address)
+    one.mapping_direction = of.direction
+    one.mapping_flavour = of.flavour
+    one.mapping_family = of.family
+    one.mapping_nents = of.nents
+    one.mapping_entries = of.entries
+    one.mapping_attrs = of.attrs
+    one.mapping_cpu_address = of.cpu_address
+    one.mapping_owner = of.owner
+    one.mapping_synced = of.synced
+
+
+@numba.njit(cache=True)
+def _remove(table: Table, state: State, f: int, call: Row, one: Row) -> None:
+    family = _family(call.kind)
+    entry = find_start(table, f, family, call.address, call.length, call.direction, call.flavour)
+    if entry >= 0:
+        _tell(table, entry, call.address, one)
+        if not state.complete[f] and one.mapping_length != call.length:
+            # It may be another one, made unseen.
+            one.mapping_state = _UNKNOWN
+        remove(table, entry, call.position)
+        return
+    for other_family in range(3):
+        if other_family == family:
+            continue
+        other = find_start(
+            table, f, other_family, call.address, call.length, call.direction, call.flavour
+        )
+        if other >= 0:
+            one.mapped_elsewhere = 1
+            one.mapping_other = table.entries[other].made
+            one.mapping_other_flavour = table.entries[other].flavour
+    before = find_gone(table, f, family, call.address)
+    if before >= 0:
+        _tell(table, before, call.address, one)
+    else:
+        one.mapping_state = _NEVER
+    if not state.complete[f]:
+        one.mapping_state = _UNKNOWN
+
+
+@numba.njit(cache=True)
+def _look(table: Table, state: State, f: int, call: Row, one: Row) -> int:
+    entry = find_around(table, f, call.address, call.length)
+    if entry >= 0:
+        _tell(table, entry, call.address, one)
+    else:
+        one.mapping_state = _NEVER
+    if one.mapping_state != _IS_LIVE and not state.complete[f]:
+        one.mapping_state = _UNKNOWN
+    return entry
+
+
+@numba.njit(cache=True)
+def _sync(table: Table, state: State, f: int, call: Row, one: Row) -> None:
+    entry = _look(table, state, f, call, one)
+    if entry >= 0 and table.entries[entry].state != DEAD:
+        table.entries[entry].owner = _CPU if call.kind == _FOR_CPU else _DEVICE
+        table.entries[entry].synced = call.position
