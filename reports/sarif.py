@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -192,7 +191,15 @@ def _logical(site: str, function: str) -> list[dict[str, Any]]:
 
 
 def _artifact(results: Results) -> dict[str, Any]:
-    return {"uri": quote(os.fsencode(PurePosixPath(results.file or "trace")))}
+    return {"uri": _uri(results.file or "trace")}
+
+
+def _uri(path: str) -> str:
+    """A relative or absolute reference; the bytes of a name that is not UTF-8 are kept."""
+    try:
+        return quote(os.fsencode(path))
+    except UnicodeEncodeError:
+        return quote(path.encode("utf-8", "backslashreplace"))
 
 
 def _suppression(suppression: Suppression | None) -> dict[str, Any]:
@@ -204,7 +211,7 @@ def _suppression(suppression: Suppression | None) -> dict[str, Any]:
     }
     if suppression.file and suppression.line:
         place = {
-            "artifactLocation": {"uri": quote(os.fsencode(suppression.file))},
+            "artifactLocation": {"uri": _uri(suppression.file)},
             "region": {"startLine": suppression.line},
         }
         told["location"] = {"physicalLocation": place}
