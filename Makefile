@@ -68,6 +68,7 @@ bench: packages venv
 
 traces: packages venv
 	@$(BIN)/python traces/record.py
+	@$(BIN)/python traces/record_faulty.py
 
 # --------------------------------------------------------------- kernel module
 

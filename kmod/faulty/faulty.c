@@ -127,6 +127,7 @@ static void faulty_remove(struct pci_dev *pdev)
 {
 	struct faulty *f = pci_get_drvdata(pdev);
 
+	pci_clear_master(pdev);
 	if (f->at_remove)
 		f->at_remove(f);
 	if (!(f->keep & FAULTY_KEEP_IOMAP))
@@ -141,6 +142,7 @@ static void faulty_remove(struct pci_dev *pdev)
 
 static const struct pci_device_id faulty_ids[] = {
 	{ PCI_DEVICE(0x1234, 0x11e8) },		/* edu */
+	{ PCI_DEVICE(0x8086, 0x100e) },		/* 82540EM: e1000 */
 	{ PCI_DEVICE(0x8086, 0x10d3) },		/* 82574L: e1000e */
 	{ PCI_DEVICE(0x1b36, 0x0010) },		/* nvme */
 	{ }

@@ -57,7 +57,7 @@ typedef void faulty_fn(struct faulty *f);
  * @irq: a line whose handler lives until remove()
  * @runs: of an interrupt handler
  * @keep: FAULTY_KEEP_*
- * @at_remove: called when remove() begins, all still held
+ * @at_remove: called when remove() begins: bus mastering is off, all else still held
  * @at_end: called when remove() has given everything back
  */
 struct faulty {

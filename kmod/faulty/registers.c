@@ -1,6 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What devices/edu/registers.rdl forbids: ADR007, REG. */
+/* What devices/{edu,e1000}/registers.rdl forbid: ADR006, ADR007, REG. */
 #include "faulty.h"
+
+/* Good octets received, of e1000: reading the upper half clears the counter. */
+#define E1000_GORCL	0x4088
+#define E1000_GORCH	0x408c
+
+static noinline void faulty_adr006_high_first(struct faulty *f)
+{
+	readl(f->regs + E1000_GORCH);
+	readl(f->regs + E1000_GORCL);
+}
+
+static noinline void near_adr006_low_first(struct faulty *f)
+{
+	readl(f->regs + E1000_GORCL);
+	readl(f->regs + E1000_GORCH);
+}
 
 static noinline void faulty_adr007_wide(struct faulty *f)
 {
@@ -55,6 +71,7 @@ static noinline void near_reg009_defined(struct faulty *f)
 }
 
 const struct faulty_choice faulty_registers[] = {
+	FAULTY(faulty_adr006_high_first), FAULTY(near_adr006_low_first),
 	FAULTY(faulty_adr007_wide), FAULTY(near_adr007_wide_register),
 	FAULTY(faulty_reg001_read_only), FAULTY(near_reg001_same_value),
 	FAULTY(faulty_reg002_write_only), FAULTY(near_reg002_written),

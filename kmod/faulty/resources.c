@@ -135,14 +135,9 @@ static noinline void faulty_pwr005_master_left(struct faulty *f)
 	f->at_end = faulty_pwr005_master_again;
 }
 
-static void faulty_clear_master(struct faulty *f)
+static noinline void near_pwr005_twice(struct faulty *f)
 {
-	pci_clear_master(f->pdev);
-}
-
-static noinline void near_pwr005_cleared(struct faulty *f)
-{
-	f->at_remove = faulty_clear_master;
+	pci_set_master(f->pdev);
 }
 
 const struct faulty_choice faulty_resources[] = {
@@ -150,6 +145,6 @@ const struct faulty_choice faulty_resources[] = {
 	FAULTY(faulty_res002_handler), FAULTY(near_res002_managed),
 	FAULTY(faulty_res003_region), FAULTY(faulty_res003_enabled), FAULTY(near_res003_twice),
 	FAULTY(faulty_res004_engine_runs), FAULTY(near_res004_engine_done),
-	FAULTY(faulty_pwr005_master_left), FAULTY(near_pwr005_cleared),
+	FAULTY(faulty_pwr005_master_left), FAULTY(near_pwr005_twice),
 	FAULTY_END
 };
