@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from uvtrace.check.expression import Column, EventColumn, NumberColumn, TruthColumn
-from uvtrace.check.pcie.attributes import Misuse
 from uvtrace.check.pcie.ordering import LABELS
 
 # mypy cannot follow names that are computed.
@@ -33,12 +32,11 @@ passed_count = NumberColumn(
 overtaken_by = EventColumn(
     "overtaken_by", np.int64, "the delivery that passed this message and must not have"
 )
-held_up = EventColumn("held_up", np.int64, "the message that this request held up")
-held_up_ns = NumberColumn("held_up_ns", np.int64, "for how long it did", "ns")
-misuse = NumberColumn(
-    "misuse", np.int8, "the ordering attribute used without leave", values=Misuse, unknown=-1
+held_up = EventColumn(
+    "held_up", np.int64, "the message that was held up, as this request, or the trace's end, shows"
 )
-
+held_up_by = EventColumn("held_up_by", np.int64, "the request that held it up")
+held_up_ns = NumberColumn("held_up_ns", np.int64, "for how long it did", "ns")
 COLUMNS: Final[tuple[Column, ...]] = tuple(
     term for term in globals().copy().values() if isinstance(term, Column)
 )

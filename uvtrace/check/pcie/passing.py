@@ -94,10 +94,10 @@ class InFlight:
         """Messages that at the trace's end have been held up by non-posted requests.
 
         Returns:
-            One row (message, request that it could not pass, nanoseconds held) each; the first
-            two are positions in the trace. int64, shape (n, 3).
+            One row (message, request that it could not pass, nanoseconds held, function) each;
+            the first two are positions in the trace. int64, shape (n, 4).
         """
-        found = np.zeros((self._count, 3), np.int64)
+        found = np.zeros((self._count, 4), np.int64)
         n = held_at_end(
             *(self._table, self._life_ns, self._count, compiled().passing),
             *(self.patience_ns, time_ns, found),

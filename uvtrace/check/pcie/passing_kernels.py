@@ -259,7 +259,7 @@ def advance(  # type: ignore[no-untyped-def]
 
 @_compiled
 def held_at_end(table, life_ns, count, passing, patience_ns, time_ns, out):  # type: ignore[no-untyped-def]
-    """Rows (message, request ahead, ns) of what is held up now; returns how many."""
+    """Rows (message, request ahead, ns, function) of what is held up now; returns how many."""
     n = 0
     for k in range(count):
         while n < len(out):
@@ -269,5 +269,6 @@ def held_at_end(table, life_ns, count, passing, patience_ns, time_ns, out):  # t
             table[held, _TOLD] = 1
             out[n, 0], out[n, 1] = table[held, _POSITION], table[k, _POSITION]
             out[n, 2] = time_ns - table[held, _FREE_NS]
+            out[n, 3] = table[held, _FUNCTION]
             n += 1
     return n
