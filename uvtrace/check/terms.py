@@ -45,3 +45,7 @@ saving state, switching bus mastering or MSI-X. A driver's own has ``ip`` in its
 is_unbound = (record.kind == Kind.UNBIND) & (record.phase == Phase.COMPLETION)
 probe_begins = (record.kind == Kind.PROBE) & is_first_part
 to_memory_bar = in_bar & address.bar_is_memory
+is_at_host = ~record.flags.has(Flag.FAR)
+"""Not the second record of a message whose two ends lie apart: each message once, at the host."""
+is_as_sent = ~record.flags.has(Flag.APART)
+"""What the device sends, when it sends it: where its end has a record of its own, only that."""

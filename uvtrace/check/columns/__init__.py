@@ -11,12 +11,18 @@ from typing import Final
 from uvtrace.check.columns import (
     address,
     config,
+    device,
+    fields,
     life,
     mapping,
     order,
     record,
+    recovery,
     registers,
     requests,
+    shape,
+    vectors,
+    windows,
 )
 from uvtrace.check.expression import Column
 
@@ -29,6 +35,12 @@ FAMILIES: Final = {
     "life": life.COLUMNS,
     "requests": requests.COLUMNS,
     "registers": registers.COLUMNS,
+    "recovery": recovery.COLUMNS,
+    "vectors": vectors.COLUMNS,
+    "fields": fields.COLUMNS,
+    "device": device.COLUMNS,
+    "windows": windows.COLUMNS,
+    "shape": shape.COLUMNS,
 }
 """Family to its columns, in the order in which their passes run."""
 

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pass of what the register map says of the bits that an access carries; it keeps no state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvtrace.check.chunk import Chunk, Rows
+from uvtrace.check.columns import fields
+from uvtrace.check.expression import Column
+from uvtrace.registers.map import RegisterMap
+from uvtrace.registers.tables import Tables
+from uvtrace.trace.enums import Flag, Kind
+
+Words = NDArray[np.uint64]
+
+_ACCESSES: Final = (Kind.MMIO_READ, Kind.MMIO_WRITE, Kind.PIO_READ, Kind.PIO_WRITE)
+_MASKS: Final[dict[str, Callable[[Tables], Words]]] = {
+    "readable_bits": lambda tables: tables.readable,
+    "writable_bits": lambda tables: tables.writable,
+    "plain_bits": lambda tables: tables.plain,
+    "volatile_bits": lambda tables: tables.volatile,
+    "read_clears_bits": lambda tables: tables.rclr,
+    "write_clears_bits": lambda tables: tables.woclr,
+    "write_once_bits": lambda tables: tables.write_once,
+    "required_bits": lambda tables: tables.required,
+    "required_value": lambda tables: tables.required_value,
+    "reset_bits": lambda tables: tables.reset_known & ~tables.strapped & ~tables.volatile,
+    "reset_value": lambda tables: tables.reset,
+}
+
+
+class FieldsPass:
+    """Fills ``columns.fields``.
+
+    Args:
+        registers: the map of the device, which tells only of functions that have its registers;
+            None: there is none.
+    """
+
+    columns: tuple[Column, ...] = fields.COLUMNS
+
+    def __init__(self, registers: RegisterMap | None) -> None:
+        self._map = registers
+        self._masks = (
+            {}
+            if registers is None
+            else {name: mask(registers.tables) for name, mask in _MASKS.items()}
+        )
+
+    def run(self, chunk: Chunk) -> None:
+        """Tell how to fill the columns of one chunk, when they are asked for."""
+        for name in _MASKS:
+            chunk.put_filler(name, partial(self._bits, chunk, name))
+        chunk.put_filler("can_be_all_ones", lambda rows: self._ones(chunk, rows))
+        chunk.put_filler("is_mask_register", lambda rows: self._masking(chunk, rows))
+        chunk.put_filler("is_whole_register", lambda rows: self._whole(chunk, rows))
+
+    def _elements(self, chunk: Chunk, rows: Rows) -> NDArray[np.int32]:
+        if self._map is None:
+            return np.full(len(rows), -1, np.int32)
+        found = self._map.lookup(
+            chunk.column("bar")[rows],
+            chunk.column("offset")[rows],
+            (chunk.column("flags")[rows] & np.uint32(Flag.WRITE)) != 0,
+        )
+        return np.where(np.isin(chunk.kind[rows], _ACCESSES), found, np.int32(-1))
+
+    def _bits(self, chunk: Chunk, name: str, rows: Rows) -> Words:
+        element = self._elements(chunk, rows)
+        if self._map is None:
+            return np.zeros(len(rows), np.uint64)
+        inside = chunk.column("offset")[rows] - self._map.tables.offset[element]
+        shift = np.minimum(inside, 7).astype(np.uint64) * np.uint64(8)
+        carried = _ones(chunk.column("width")[rows])
+        bits: Words = self._masks[name][element] >> shift & carried
+        bits[element < 0] = 0
+        return bits
+
+    def _ones(self, chunk: Chunk, rows: Rows) -> NDArray[Any]:
+        element = self._elements(chunk, rows)
+        if self._map is None:
+            return np.ones(len(rows), np.int8)
+        never = self._map.tables.surprise_ones[element] & (element >= 0)
+        return (~never).astype(np.int8)
+
+    def _masking(self, chunk: Chunk, rows: Rows) -> NDArray[Any]:
+        element = self._elements(chunk, rows)
+        if self._map is None:
+            return np.zeros(len(rows), np.int8)
+        return (self._map.tables.mask_clear[element] & (element >= 0)).astype(np.int8)
+
+    def _whole(self, chunk: Chunk, rows: Rows) -> NDArray[Any]:
+        element = self._elements(chunk, rows)
+        if self._map is None:
+            return np.zeros(len(rows), np.int8)
+        tables = self._map.tables
+        starts = chunk.column("offset")[rows] == tables.offset[element]
+        fits = chunk.column("width")[rows].astype(np.int64) * 8 == tables.width[element]
+        return (starts & fits & (element >= 0)).astype(np.int8)
+
+
+def _ones(width: NDArray[np.uint8]) -> Words:
+    """As many ones as an access of so many bytes has bits."""
+    bits = np.minimum(width.astype(np.uint64), 8) * np.uint64(8)
+    whole: Words = np.where(
+        bits == 64, np.uint64(2**64 - 1), (np.uint64(1) << bits % np.uint64(64)) - np.uint64(1)
+    )
+    return whole

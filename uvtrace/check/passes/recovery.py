@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pass of what sizing, resets and sleep leave to be put right.
+
+It follows only config accesses, resets and snapshots, which are few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvtrace.check.chunk import Chunk, Rows
+from uvtrace.check.columns import recovery
+from uvtrace.check.columns.recovery import COMMAND_LOST
+from uvtrace.check.expression import Column
+from uvtrace.check.passes.config_layout import Layout, Place, layout_of
+from uvtrace.check.passes.versions import Versions
+from uvtrace.check.rules import Sight
+from uvtrace.trace.enums import Kind, Phase, Snapshot, Status
+from uvtrace.trace.layout import view_of
+from uvtrace.trace.trace import Trace
+
+_KINDS: Final = (Kind.CONFIG_READ, Kind.CONFIG_WRITE, Kind.RESET, Kind.SNAPSHOT)
+_FIELDS: Final = (
+    *("bars_left", "bars_split", "bars_left_since", "reset_begun", "immediate_ready"),
+    *("woken", "lost_state", "lost_since", "reset_begun_ns", "woken_ns"),
+)
+_BEGUN_NS, _WOKEN_NS = _FIELDS.index("reset_begun_ns"), _FIELDS.index("woken_ns")
+_BARS: Final = {0x10 + 4 * bar: bar for bar in range(6)}
+_COMMAND, _STATUS = 4, 6
+_ONES: Final = 0xFFFFFFFF
+_FLAG_BITS: Final = 0xF
+_MEMORY_ENABLE, _READY = 1 << 1, 1 << 0
+_FLR, _ADVANCED_FLR = 1 << 15, 1 << 0
+_ADVANCED_FEATURES: Final = 0x13
+_NO_SOFT_RESET: Final = 1 << 3
+_LAST_OF_HEADER: Final = 0x3F
+
+
+@dataclass(frozen=True)
+class _Event:
+    """One config access."""
+
+    position: int
+    time_ns: int
+    offset: int
+    width: int
+    value: int
+
+    def register(self, at: int, size: int) -> int | None:
+        """The bytes of a register as the access carries them; None where it does not."""
+        if at < 0 or self.offset > at or self.offset + self.width < at + size:
+            return None
+        return self.value >> 8 * (at - self.offset) & (1 << 8 * size) - 1
+
+
+@dataclass
+class _Function:
+    """What is known of one function."""
+
+    power_at: int = -1
+    express_at: int = -1
+    advanced_at: int = -1
+    wide: int = 0
+    values: dict[int, int] = field(default_factory=dict)
+    """The last known value of Command and each BAR, by offset."""
+    power_state: int = -1
+    no_soft_reset: bool = True
+    ready: int = -1
+    left: int = 0
+    left_since: int = -1
+    begun: tuple[int, int] = (-1, -1)
+    woken: tuple[int, int] = (-1, -1)
+    unseen: set[int] = field(default_factory=set)
+    """What a reset may have changed: it is lost when it is seen to be, or the reset ends well."""
+    lost: set[int] = field(default_factory=set)
+    lost_since: int = -1
+    resetting: int = -1
+
+    # ------------------------------------------------------------------ events
+
+    def lose_sight(self) -> None:
+        """Records are missing: what was not put back may have been since."""
+        self.values.clear()
+        self.unseen.clear()
+        self.lost.clear()
+        self.left, self.power_state = 0, -1
+
+    def read(self, event: _Event) -> None:
+        """The function has answered a config read."""
+        for at, value in self._told(event):
+            before = self.values.get(at)
+            changed = before is not None and self._differs(at, before, value)
+            if at in self.unseen | self.lost and changed:
+                self.unseen.discard(at)
+                self.lost.add(at)
+                continue
+            self.unseen.discard(at)
+            self.lost.discard(at)
+            # The answer to sizing is no address.
+            if not self.left >> _BARS.get(at, 31) & 1:
+                self.values[at] = value
+
+    def write(self, event: _Event) -> None:
+        """Config space is written."""
+        for at, value in self._told(event):
+            self.unseen.discard(at)
+            self.lost.discard(at)
+            bar = _BARS.get(at)
+            if bar is not None and value == _ONES:
+                self.left |= 1 << bar
+                self.left_since = event.position
+            else:
+                self.left &= ~(1 << bar) if bar is not None else ~0
+                self.values[at] = value
+        self._write_power(event)
+        if self._begins_reset(event):
+            self.begun = (event.position, event.time_ns)
+            self._lose(event.position)
+
+    def reset(self, phase: int, ok: bool, position: int, time_ns: int) -> None:
+        """The kernel resets the function: it waits as long as it must, so only the state counts."""
+        if phase == Phase.REQUEST:
+            self.resetting = position
+            self._doubt(position)
+        elif phase == Phase.COMPLETION:
+            self.resetting = -1
+            self.lost |= self.unseen if ok else set()
+            self.unseen.clear()
+        elif ok:
+            self.begun = (position, time_ns)
+            self._lose(position)
+
+    # ----------------------------------------------------------------- helpers
+
+    def _told(self, event: _Event) -> list[tuple[int, int]]:
+        found = [(at, event.register(at, 4)) for at in _BARS]
+        found.append((_COMMAND, event.register(_COMMAND, 2)))
+        return [(at, value) for at, value in found if value is not None]
+
+    def _differs(self, at: int, before: int, now: int) -> bool:
+        if at == _COMMAND:
+            return bool(before & _MEMORY_ENABLE & ~now)
+        return (before ^ now) & ~_FLAG_BITS != 0
+
+    def _begins_reset(self, event: _Event) -> bool:
+        control = event.register(self.express_at + 8, 2) if self.express_at >= 0 else None
+        advanced = event.register(self.advanced_at + 4, 1) if self.advanced_at >= 0 else None
+        return bool((control or 0) & _FLR or (advanced or 0) & _ADVANCED_FLR)
+
+    def _write_power(self, event: _Event) -> None:
+        value = event.register(self.power_at + 4, 1) if self.power_at >= 0 else None
+        if value is None:
+            return
+        if self.power_state == 3 and value & 3 == 0:
+            self.woken = (event.position, event.time_ns)
+            if not self.no_soft_reset:
+                self._doubt(event.position)
+        self.power_state = value & 3
+
+    def _at_risk(self) -> set[int]:
+        """What a reset would change: decode that is on, and BARs that hold an address."""
+        bars = {at for at in _BARS if self.values.get(at, 0) & ~_FLAG_BITS}
+        on = self.values.get(_COMMAND, 0) & _MEMORY_ENABLE
+        return bars | ({_COMMAND} if on else set())
+
+    def _doubt(self, position: int) -> None:
+        self.unseen = self._at_risk()
+        self.lost_since = position
+
+    def _lose(self, position: int) -> None:
+        self.lost = self._at_risk()
+        self.unseen.clear()
+        self.left = 0
+        self.lost_since = position
+
+    def fields(self) -> tuple[int, ...]:
+        """In the order of ``_FIELDS``."""
+        split, lost = 0, 0
+        for bar in range(5):
+            if self.wide >> bar & 1:
+                split |= (self.left >> bar & 3 in (1, 2)) << bar
+        for at in self.lost:
+            bar = _BARS.get(at, -1)
+            is_high = bar > 0 and self.wide >> (bar - 1) & 1
+            lost |= COMMAND_LOST if bar < 0 else 1 << (bar - 1 if is_high else bar)
+        return (
+            *(self.left, split, self.left_since, self.begun[0], self.ready),
+            *(self.woken[0], lost, self.lost_since if lost else -1),
+            *(self.begun[1], self.woken[1]),
+        )
+
+
+def _told_by(layout: Layout) -> _Function:
+    """A function whose config space has just been told."""
+    function = _Function(
+        power_at=int(layout.places[Place.POWER]),
+        express_at=int(layout.places[Place.EXPRESS]),
+        wide=max(int(layout.places[Place.BARS_64]), 0),
+    )
+    found = np.flatnonzero(layout.capability == _ADVANCED_FEATURES)
+    function.advanced_at = int(found[0]) if len(found) else -1
+    content = layout.content.tobytes()
+    if layout.known[_LAST_OF_HEADER]:
+        function.values = {at: int.from_bytes(content[at : at + 4], "little") for at in _BARS}
+        function.values[_COMMAND] = int.from_bytes(content[_COMMAND : _COMMAND + 2], "little")
+        function.ready = content[_STATUS] & _READY
+    if function.power_at >= 0 and layout.known[function.power_at + 4]:
+        function.power_state = content[function.power_at + 4] & 3
+        function.no_soft_reset = bool(content[function.power_at + 4] & _NO_SOFT_RESET)
+    return function
+
+
+class RecoveryPass:
+    """Fills ``columns.recovery``."""
+
+    columns: tuple[Column, ...] = recovery.COLUMNS
+
+    def __init__(self, trace: Trace, wanted: AbstractSet[str]) -> None:
+        self._functions = [_Function() for _ in trace.functions]
+
+    def run(self, chunk: Chunk) -> None:
+        """Fill the columns of one chunk."""
+        begin = [function.fields() for function in self._functions]
+        begin.append(_Function().fields())
+        changes: list[tuple[int, int, tuple[int, ...]]] = []
+        lost, lost_of = chunk.losses.of([Sight.CFG, Sight.LIFE])
+        losses = list(zip(lost.tolist(), lost_of.tolist(), strict=True))
+        for row in [*chunk.rows(_KINDS).tolist(), len(chunk)]:
+            while losses and losses[0][0] <= row:
+                at, of = losses.pop(0)
+                changes += self._lose_sight(at, of)
+            if row < len(chunk) and chunk.function[row] < len(self._functions):
+                number = int(chunk.function[row])
+                before = self._functions[number].fields()
+                self._follow(chunk, row, number)
+                now = self._functions[number].fields()
+                if now != before:
+                    changes.append((row + 1, number, now))
+        self._tell(chunk, begin, changes)
+
+    def _lose_sight(self, row: int, of: int) -> list[tuple[int, int, tuple[int, ...]]]:
+        numbers = range(len(self._functions)) if of < 0 else [of]
+        numbers = [number for number in numbers if number < len(self._functions)]
+        for number in numbers:
+            self._functions[number].lose_sight()
+        return [(row, number, self._functions[number].fields()) for number in numbers]
+
+    def _follow(self, chunk: Chunk, row: int, number: int) -> None:
+        record, function = chunk.records[row], self._functions[number]
+        kind, phase = int(record["kind"]), int(record["phase"])
+        ok = record["status"] == Status.OK
+        position = chunk.first + row
+        if kind == Kind.RESET:
+            function.reset(phase, bool(ok), position, int(record["time_ns"]))
+        elif kind == Kind.SNAPSHOT:
+            meta = view_of(chunk.records[row : row + 1], "meta")[0]
+            if meta["topic"] == Snapshot.CONFIG and meta["offset"] == 0:
+                layout = layout_of(chunk.payload(row), int(meta["total"]))
+                self._functions[number] = _told_by(layout)
+        elif kind == Kind.CONFIG_READ and phase != Phase.REQUEST and ok:
+            function.read(_event(record, position))
+        elif kind == Kind.CONFIG_WRITE and phase != Phase.COMPLETION:
+            function.write(_event(record, position))
+
+    def _tell(
+        self,
+        chunk: Chunk,
+        begin: list[tuple[int, ...]],
+        changes: list[tuple[int, int, tuple[int, ...]]],
+    ) -> None:
+        table = np.array([*begin, *(values for _, _, values in changes)], np.int64)
+        rows = np.array([row for row, _, _ in changes], np.int64)
+        changed = np.array([number for _, number, _ in changes], np.int64)
+        versions = Versions(chunk, table, rows, changed)
+        versions.tell(chunk, _FIELDS)
+        for name, field_ in (("since_reset_begun_ns", _BEGUN_NS), ("since_woken_ns", _WOKEN_NS)):
+            self._tell_time(chunk, versions, name, field_)
+
+    def _tell_time(self, chunk: Chunk, versions: Versions, name: str, field_: int) -> None:
+        def fill(rows: Rows) -> NDArray[Any]:
+            since = versions.field(field_, rows)
+            return np.where(since < 0, -1, chunk.column("time_ns")[rows] - since)
+
+        chunk.put_filler(name, fill)
+
+
+def _event(record: np.void, position: int) -> _Event:
+    return _Event(
+        position=position,
+        time_ns=int(record["time_ns"]),
+        offset=int(record["address"]),
+        width=int(record["length"]),
+        value=int(record["value"]),
+    )
