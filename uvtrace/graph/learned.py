@@ -26,6 +26,8 @@ MAX_STEPS: Final = 1200
 """Accesses that are learned from: merging takes time that grows with their square."""
 MAX_VALUES: Final = 8
 """A register with more different values carries data, not state."""
+MAX_REPEATS: Final = 2
+"""How much of a run of equal steps is learned from: polling tells nothing by its length."""
 _TAIL = 2
 
 Step = tuple[str, str]
@@ -38,7 +40,7 @@ class Steps:
 
     Attributes:
         episodes: a sequence of steps for each probe or reset.
-        taken: how many accesses they stand for; several alike in a row are one step.
+        taken: how many accesses they stand for; of many alike in a row two are steps.
         all: how many accesses there were.
     """
 
@@ -123,7 +125,7 @@ def gathered(
                 break
             step = sight.step(str(named[row]), bool(each.write[row]), int(each.value[row]))
             episode = episodes.setdefault(int(each.epoch[row]), [])
-            if not episode or episode[-1] != step:
+            if episode[-MAX_REPEATS:] != [step] * MAX_REPEATS:
                 episode.append(step)
                 length += 1
             taken += 1

@@ -15,7 +15,7 @@ from uvtrace.graph.columns import RecordColumns, refuse_derived
 from uvtrace.graph.coverage import Coverage, MachineCoverage
 from uvtrace.graph.machines import LOSES, STARTS, Machines
 from uvtrace.graph.steps import TRUE, UNKNOWN, StepTable, distinct
-from uvtrace.trace.enums import Kind, Phase
+from uvtrace.trace.enums import Kind, LossCause, Phase
 from uvtrace.trace.events import is_event
 from uvtrace.trace.functions import Function
 from uvtrace.trace.layout import FUNCTION_NONE
@@ -111,7 +111,9 @@ class _AutomatonSweep:
         commands[ours & begins] = STARTS
         commands[ours & loses] = LOSES
         everybodys = frame.column("function") == FUNCTION_NONE
-        commands[(kind == Kind.LOSS) & (ours | everybodys)] = LOSES
+        # A hook that the kernel lacks is lacking throughout: no event is missing just here.
+        lost = (kind == Kind.LOSS) & (frame.column("topic") != LossCause.NOT_HOOKED)
+        commands[lost & (ours | everybodys)] = LOSES
         return commands
 
     def _unknown_keys(self, run: Run) -> NDArray[np.bool_] | bool:
