@@ -15,8 +15,8 @@ from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode, UsageError
 from uvtrace.trace import descriptions
 from uvtrace.trace.enums import Kind
-from uvtrace.trace.events import is_event
 from uvtrace.trace.layout import COMMON, FUNCTION_NONE, VIEW_OF_KIND, VIEWS, view_of
+from uvtrace.trace.moments import start_ns
 from uvtrace.trace.texts import printable
 from uvtrace.trace.trace import Trace
 
@@ -39,12 +39,12 @@ def command(run: str, display_filter: str | None, limit: int | None, as_json: bo
     trace, code = open_run(run)
     rows = _matching(run, display_filter)
     shown = 0
-    start_ns = _start_ns(trace)
+    first_ns = start_ns(trace)
     for part in _parts(trace, rows):
         for row in range(len(part)):
             if limit is not None and shown == limit:
                 return code
-            click.echo(_json(part, row) if as_json else _line(part, row, start_ns))
+            click.echo(_json(part, row) if as_json else _line(part, row, first_ns))
             shown += 1
     return code
 
@@ -69,18 +69,9 @@ def _parts(trace: Trace, rows: NDArray[np.int64] | None) -> Iterator[Trace]:
             yield trace[rows[begin : begin + CHUNK]]
 
 
-def _start_ns(trace: Trace) -> int:
-    """Time of the first event; what tells of the trace itself may have no time."""
-    for part in trace.chunks(CHUNK):
-        times = part.records["time_ns"][is_event(part.records["kind"])]
-        if len(times):
-            return int(times.min())
-    return 0
-
-
-def _line(part: Trace, row: int, start_ns: int) -> str:
+def _line(part: Trace, row: int, first_ns: int) -> str:
     record = part[row]
-    seconds = max(0, int(record["time_ns"]) - start_ns) / 1e9
+    seconds = max(0, int(record["time_ns"]) - first_ns) / 1e9
     return (
         f"#{record['seq']:<7} {seconds:12.6f} {_function(part, record):12} cpu{record['cpu']}  "
         f"{descriptions.line(part, row)}"
