@@ -108,9 +108,7 @@ class Sweep:
         self.judgement = Judgement(
             tuple(rules), tuple(silent), program, self.findings, len(trace.functions)
         )
-        columns = with_inputs(
-            {column.name for rule in self.rules for column in rule.columns()}
-        )
+        columns = with_inputs({column.name for rule in self.rules for column in rule.columns()})
         self._passes = self._wanted_passes(columns | _BASE_COLUMNS, registers)
         self._first = 0
         self._registers = registers

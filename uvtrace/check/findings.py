@@ -88,6 +88,27 @@ class Findings:
         """Keep a finding for which there is room."""
         self._kept[key].append(finding)
 
+    def at_window(self, rule: Rule, frame: Frame, hit: int, measured: int, first: int) -> None:
+        """An event makes an aggregate exceed its limit.
+
+        Args:
+            rule: what is broken.
+            frame: where the event is.
+            hit: its index in the frame.
+            measured: what was measured.
+            first: position of the event that the aggregate began with.
+        """
+        function = int(frame.column("function")[hit])
+        if function >= len(self._functions) - 1:
+            return
+        key = (rule.id, self._functions[function], int(frame.column("site")[hit]))
+        if self._room(key, 1):
+            words = {"measured": measured, "first": f"#{self._witness.seq(first)}"}
+            values = Values(self._witness, frame.chunk, frame.row(hit), words)
+            found = self._finding(rule, key, frame.chunk, frame.row(hit), values)
+            began = Evidence(self._witness.seq(first), "first")
+            self.keep(key, replace(found, evidence=(began, *found.evidence)))
+
     def record(self, position: int) -> np.void:
         """The record at a position of the trace."""
         return self._witness.record(position)

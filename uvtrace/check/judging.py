@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from uvtrace.check.aggregates import Aggregates
 from uvtrace.check.chunk import Chunk, Frame
 from uvtrace.check.duties import Duties
 from uvtrace.check.expression import TRUE, Truth
@@ -18,6 +19,7 @@ from uvtrace.check.findings import Findings
 from uvtrace.check.obligation import Obligation
 from uvtrace.check.program import Program, Run
 from uvtrace.check.rule import END, Rule, kinds_of
+from uvtrace.check.window import Window
 
 _EVIDENCE_MAX: Final = 8
 
@@ -73,6 +75,7 @@ class Judgement:
     def __post_init__(self) -> None:
         self._simple: dict[Kinds, list[_Simple]] = defaultdict(list)
         self._duties: list[tuple[Tally, Duties, Kinds]] = []
+        self._aggregates: list[tuple[Tally, Aggregates, Kinds]] = []
         self._is_silent = {id(rule) for rule in self.silent}
         for rule in self.rules:
             tally = self._tally(rule)
@@ -94,11 +97,18 @@ class Judgement:
             self._simple[kinds_of(term)].append(_Simple(tally, *numbers))
         elif isinstance(violation, Obligation):
             duties = Duties(violation, self.program, self.functions)
-            self._duties.append((tally, duties, _kinds_of_obligation(violation)))
-            if rule.applies is not TRUE:
-                number = self.program.add(rule.applies)
-                nothing = self.program.add(rule.applies & ~rule.applies.is_known)
-                self._simple[kinds_of(rule.applies)].append(_Simple(tally, number, nothing))
+            of = (violation.opened_by, violation.discharged_by)
+            terms = (*of, violation.broken_by, violation.forgotten_by)
+            self._duties.append((tally, duties, _kinds_of_several(terms)))
+        elif isinstance(violation, Window):
+            aggregates = Aggregates(violation, self.program, self.functions)
+            kinds = _kinds_of_several((violation.counts, violation.reset_by))
+            self._aggregates.append((tally, aggregates, kinds))
+        if not isinstance(violation, Truth) and rule.applies is not TRUE:
+            # What applies is what is counted as judged; the events alone break nothing.
+            number = self.program.add(rule.applies)
+            nothing = self.program.add(rule.applies & ~rule.applies.is_known)
+            self._simple[kinds_of(rule.applies)].append(_Simple(tally, number, nothing))
 
     def take(self, chunk: Chunk) -> None:
         """Judge the events of a chunk."""
@@ -112,6 +122,8 @@ class Judgement:
         self._report(chunk, hits)
         for tally, duties, kinds in self._duties:
             self._follow(tally, duties, *self._frame(chunk, kinds, frames))
+        for tally, aggregates, kinds in self._aggregates:
+            self._aggregate(tally, aggregates, *self._frame(chunk, kinds, frames))
 
     def take_end(self, chunk: Chunk, *, whole: bool) -> None:
         """Judge the events behind the trace's last: those of functions, or that of the trace."""
@@ -134,6 +146,10 @@ class Judgement:
             if tally.rule.applies is TRUE:
                 tally.checked[:] += duties.closed
             tally.unknown[:] += duties.unsure
+        for tally, aggregates, _ in self._aggregates:
+            if tally.rule.applies is TRUE:
+                tally.checked[:] += aggregates.counted
+            tally.unknown[:] += aggregates.unknown
 
     def _frame(
         self, chunk: Chunk, kinds: Kinds, frames: dict[Kinds, tuple[Frame, Run]]
@@ -203,6 +219,13 @@ class Judgement:
         if len(frame) or len(lost[0]):
             self._tell_broken(tally.rule, duties.take(frame, run, lost), -1)
 
+    def _aggregate(self, tally: Tally, aggregates: Aggregates, frame: Frame, run: Run) -> None:
+        lost = frame.chunk.losses.of(tally.rule.needs)
+        if len(frame) or len(lost[0]):
+            for hit in aggregates.take(frame, run, lost):
+                index, measured, first = (int(part) for part in hit)
+                self.findings.at_window(tally.rule, frame, index, measured, first)
+
     def _tell_broken(self, rule: Rule, broken: NDArray[np.void], last: int) -> None:
         if not len(broken):
             return
@@ -234,9 +257,10 @@ def _rows(frame: Frame, indices: NDArray[np.int64]) -> NDArray[np.int64]:
     return indices if frame.rows is None else frame.rows[indices]
 
 
-def _kinds_of_obligation(duty: Obligation) -> Kinds:
+def _kinds_of_several(terms: Iterable[Truth]) -> Kinds:
+    """The kinds of event that can make one of several terms other than false."""
     found: set[int] = set()
-    for term in (duty.opened_by, duty.discharged_by, duty.broken_by, duty.forgotten_by):
+    for term in terms:
         kinds = kinds_of(term)
         if kinds is None:
             return None

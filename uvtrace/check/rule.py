@@ -15,6 +15,7 @@ from uvtrace.check.expression import (
     All,
     Column,
     Compare,
+    Constant,
     EventColumn,
     Expression,
     Literal,
@@ -163,6 +164,8 @@ def names_in(message: str) -> tuple[str, ...]:
 
 def kinds_of(term: Truth) -> frozenset[int] | None:
     """The kinds of event that can make a term other than false; None: any."""
+    if isinstance(term, Constant):
+        return None if term.value else frozenset()
     if isinstance(term, Member) and term.of is record.kind:
         return frozenset(term.values)
     if isinstance(term, Compare) and term.op == "==" and term.left is record.kind:

@@ -14,9 +14,12 @@ from uvtrace.check.passes.config import ConfigPass
 from uvtrace.check.passes.device import INPUTS as DEVICE_INPUTS
 from uvtrace.check.passes.device import DevicePass
 from uvtrace.check.passes.fields import FieldsPass
+from uvtrace.check.passes.life import LifePass
 from uvtrace.check.passes.mapping import MappingPass
 from uvtrace.check.passes.order import OrderPass
 from uvtrace.check.passes.recovery import RecoveryPass
+from uvtrace.check.passes.registers import INPUTS as REGISTERS_INPUTS
+from uvtrace.check.passes.registers import RegistersPass
 from uvtrace.check.passes.shape import ShapePass
 from uvtrace.check.passes.vectors import INPUTS as VECTORS_INPUTS
 from uvtrace.check.passes.vectors import VectorsPass
@@ -41,7 +44,9 @@ _MAKERS: Final[dict[str, Maker]] = {
     "config": lambda trace, wanted, _: ConfigPass(trace, wanted),
     "address": lambda trace, wanted, _: AddressPass(trace, wanted),
     "mapping": lambda trace, wanted, _: MappingPass(trace, wanted),
+    "life": lambda trace, wanted, _: LifePass(trace, wanted),
     "recovery": lambda trace, wanted, _: RecoveryPass(trace, wanted),
+    "registers": RegistersPass,
     "vectors": lambda trace, wanted, _: VectorsPass(trace, wanted),
     "fields": lambda _trace, _wanted, registers: FieldsPass(registers),
     "device": lambda trace, wanted, _: DevicePass(trace, wanted),
@@ -57,7 +62,7 @@ def needed(maker: Maker, wanted: AbstractSet[str]) -> bool:
     return any(column.name in wanted for column in FAMILIES[family])
 
 
-_INPUTS: Final = {"device": DEVICE_INPUTS, "vectors": VECTORS_INPUTS}
+_INPUTS: Final = {"device": DEVICE_INPUTS, "registers": REGISTERS_INPUTS, "vectors": VECTORS_INPUTS}
 """Columns of earlier passes that a family's pass reads."""
 
 

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loops over what happens to a function and its interrupts."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from uvtrace.check.columns.life import DriverState
+from uvtrace.trace.enums import Flag, IrqType, Kind, Phase, Status
+
+LOSS, NO_DRIVER, DRIVER, DELAYS, NOTHING = 254, 253, 252, 251, 250
+CPUS: Final = 1 << 12
+_IRQS: Final = 1 << 12
+_VECTORS: Final = 1 << 11
+_TAGS: Final = 1 << 14
+
+EVENT: Final = np.dtype(
+    [
+        ("row", np.int64),
+        ("position", np.int64),
+        ("time_ns", np.int64),
+        ("duration_ns", np.int64),
+        ("function", np.int64),
+        ("tag", np.uint64),
+        ("value", np.uint64),
+        ("address", np.uint64),
+        ("flags", np.uint32),
+        ("irq", np.uint32),
+        ("count", np.uint32),
+        ("vector", np.uint16),
+        ("kind", np.uint8),
+        ("phase", np.uint8),
+        ("status", np.uint8),
+        ("type", np.uint8),
+        ("old_state", np.uint8),
+        ("new_state", np.uint8),
+    ]
+)
+"""What the loop needs of an event."""
+
+FIELDS: Final = (
+    *("driver_state", "driver_since", "last_reset", "reset_pending", "", "last_power"),
+    *("last_power_from", "", "d3hot_delay_ms", "d3cold_delay_ms", "enable_count"),
+    *("enable_since", "vectors_granted", "vectors_since", "handlers"),
+)
+"""The fields of a version that are columns."""
+_STATE, _SINCE, _LAST_RESET, _PENDING, RESET_NS, _LAST_POWER = range(6)
+_POWER_FROM, POWER_NS, _D3HOT, _D3COLD, _ENABLED, _ENABLED_SINCE = range(6, 12)
+_GRANTED, _GRANTED_SINCE, _HANDLERS = 12, 13, 14
+
+_PROBE, _BIND, _UNBIND = int(Kind.PROBE), int(Kind.BIND), int(Kind.UNBIND)
+_POWER, _RESET = int(Kind.POWER), int(Kind.RESET)
+_ENABLE, _DISABLE = int(Kind.ENABLE_DEVICE), int(Kind.DISABLE_DEVICE)
+_ALLOC, _FREE = int(Kind.VECTOR_ALLOC), int(Kind.VECTOR_FREE)
+_REQUEST_IRQ, _FREE_IRQ = int(Kind.IRQ_REQUEST), int(Kind.IRQ_FREE)
+_ENTER, _EXIT = int(Kind.HANDLER_ENTER), int(Kind.HANDLER_EXIT)
+_MSI, _MSIX = int(Kind.MSI), int(Kind.MSIX)
+_ASSERT, _DEASSERT = int(Kind.INTX_ASSERT), int(Kind.INTX_DEASSERT)
+_REQUEST, _COMPLETION, _OK = int(Phase.REQUEST), int(Phase.COMPLETION), int(Status.OK)
+_UNKNOWN, _UNBOUND = int(DriverState.UNKNOWN), int(DriverState.UNBOUND)
+_PROBING, _BOUND = int(DriverState.PROBING), int(DriverState.BOUND)
+_REMOVING = int(DriverState.REMOVING)
+_INTX = int(IrqType.INTX)
+_THREADED: Final = np.uint32(Flag.THREADED)
+
+
+class State(NamedTuple):
+    """What is kept of every function.
+
+    Attributes:
+        fields: the version in force.
+        irq_number, irq_count, irq_since: handlers by Linux interrupt number.
+        vector_count, vector_since: handlers by kind of interrupt and vector.
+        tag, entered: positions of handler entries, by tag.
+    """
+
+    fields: NDArray[np.int64]
+    irq_number: NDArray[np.int64]
+    irq_count: NDArray[np.int64]
+    irq_since: NDArray[np.int64]
+    vector_count: NDArray[np.int64]
+    vector_since: NDArray[np.int64]
+    tag: NDArray[np.uint64]
+    entered: NDArray[np.int64]
+
+
+def new_state(functions: int) -> State:
+    """Nothing is known yet."""
+    fields = np.full((functions + 1, len(FIELDS)), -1, np.int64)
+    fields[:, _PENDING] = 0
+    return State(
+        fields=fields,
+        irq_number=np.full((functions, _IRQS), -1, np.int64),
+        irq_count=np.zeros((functions, _IRQS), np.int64),
+        irq_since=np.full((functions, _IRQS), -1, np.int64),
+        vector_count=np.zeros((functions, 4, _VECTORS), np.int64),
+        vector_since=np.full((functions, 4, _VECTORS), -1, np.int64),
+        tag=np.zeros(_TAGS, np.uint64),
+        entered=np.full(_TAGS, -1, np.int64),
+    )
+
+
+def follow(
+    state: State, events: NDArray[np.void], told: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Follow the events of a chunk.
+
+    Args:
+        state: changed in place.
+        events: dtype EVENT, in order.
+        told: int64, shape (events, 3): filled with handler_registered, handler_since and
+            handler_entered.
+
+    Returns:
+        What :class:`uvtrace.check.passes.versions.Versions` takes.
+    """
+    functions = len(state.irq_count)
+    changes = len(events) + int((events["function"] < 0).sum()) * functions
+    table = np.empty((functions + 1 + changes, len(FIELDS)), np.int64)
+    table[: functions + 1] = state.fields
+    rows, changed = np.empty(changes, np.int64), np.empty(changes, np.int64)
+    made = _follow(state, events, told, table, rows, changed)
+    return table[: functions + 1 + made], rows[:made], changed[:made]
+
+
+@numba.njit(cache=True)
+def _follow(
+    state: State,
+    events: NDArray[np.void],
+    told: NDArray[np.int64],
+    table: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    changed: NDArray[np.int64],
+) -> int:
+    functions = len(state.irq_count)
+    made = 0
+    for i in range(len(events)):
+        event = events[i]
+        low = event.function if event.function >= 0 else 0
+        high = event.function + 1 if event.function >= 0 else functions
+        for f in range(low, min(high, functions)):
+            if event.kind != LOSS:
+                _tell(state, f, event, told[i])
+            if event.kind <= _DEASSERT or _ENTER <= event.kind <= _EXIT:
+                continue
+            _change(state, f, event)
+            table[functions + 1 + made] = state.fields[f]
+            rows[made] = event.row + (event.kind != LOSS)
+            changed[made] = f
+            made += 1
+    return made
+
+
+@numba.njit(cache=True)
+def _change(state: State, f: int, event: Any) -> None:
+    fields = state.fields[f]
+    if event.kind == LOSS:
+        fields[:] = -1
+        fields[_PENDING] = 0
+        state.irq_number[f] = -1
+    elif event.kind == DELAYS:
+        fields[_D3HOT], fields[_D3COLD] = np.int64(event.value), np.int64(event.address)
+    elif event.kind == NO_DRIVER:
+        _begin(state, f)
+        fields[_STATE], fields[_SINCE] = _UNBOUND, event.position
+    elif event.kind == DRIVER:
+        fields[_STATE], fields[_SINCE] = _BOUND, event.position
+    elif _PROBE <= event.kind <= _UNBIND:
+        _change_driver(state, f, event)
+    elif event.kind == _POWER or event.kind == _RESET:
+        _change_power(fields, event)
+    else:
+        _change_resources(state, f, event)
+
+
+@numba.njit(cache=True)
+def _begin(state: State, f: int) -> None:
+    """No driver holds anything yet."""
+    fields = state.fields[f]
+    fields[_ENABLED] = max(fields[_ENABLED], 0)
+    fields[_GRANTED], fields[_HANDLERS] = 0, 0
+    state.irq_number[f] = -1
+    state.vector_count[f] = 0
+    state.vector_since[f] = -1
+
+
+@numba.njit(cache=True)
+def _change_driver(state: State, f: int, event: Any) -> None:
+    fields = state.fields[f]
+    fields[_SINCE] = event.position
+    if event.kind == _BIND:
+        fields[_STATE] = _BOUND
+    elif event.kind == _PROBE and event.phase != _COMPLETION:
+        _begin(state, f)
+        fields[_STATE] = _PROBING
+    elif event.kind == _UNBIND and event.phase == _REQUEST:
+        fields[_STATE] = _REMOVING
+    else:
+        fields[_STATE] = _UNBOUND
+
+
+@numba.njit(cache=True)
+def _change_power(fields: NDArray[np.int64], event: Any) -> None:
+    ended_ns = event.time_ns + event.duration_ns
+    if event.kind == _POWER:
+        if event.old_state != event.new_state:
+            fields[_LAST_POWER], fields[POWER_NS] = event.position, ended_ns
+            fields[_POWER_FROM] = event.old_state if event.old_state <= 4 else -1
+    elif event.phase == _REQUEST:
+        fields[_LAST_RESET], fields[_PENDING], fields[RESET_NS] = event.position, 1, -1
+    else:
+        if not fields[_PENDING]:
+            fields[_LAST_RESET] = event.position
+        fields[_PENDING], fields[RESET_NS] = 0, ended_ns
+
+
+@numba.njit(cache=True)
+def _change_resources(state: State, f: int, event: Any) -> None:
+    fields = state.fields[f]
+    succeeded = event.phase != _REQUEST and event.status == _OK
+    if event.kind == _ENABLE or event.kind == _DISABLE:
+        if event.kind == _DISABLE or succeeded:
+            fields[_ENABLED], fields[_ENABLED_SINCE] = np.int64(event.value), event.position
+    elif event.kind == _ALLOC:
+        if succeeded:
+            fields[_GRANTED], fields[_GRANTED_SINCE] = event.count, event.position
+    elif event.kind == _FREE:
+        fields[_GRANTED], fields[_GRANTED_SINCE] = 0, event.position
+    elif event.kind == _REQUEST_IRQ:
+        if succeeded:
+            _register(state, f, event, 1)
+    elif event.kind == _FREE_IRQ and event.phase != _REQUEST:
+        _register(state, f, event, -1)
+
+
+@numba.njit(cache=True)
+def _register(state: State, f: int, event: Any, step: int) -> None:
+    fields = state.fields[f]
+    if fields[_HANDLERS] < 0:
+        return
+    fields[_HANDLERS] = max(fields[_HANDLERS] + step, 0)
+    slot = event.irq % _IRQS
+    if state.irq_number[f, slot] != event.irq:
+        state.irq_number[f, slot], state.irq_count[f, slot] = event.irq, 0
+    state.irq_count[f, slot] = max(state.irq_count[f, slot] + step, 0)
+    state.irq_since[f, slot] = event.position
+    vector, kind = event.vector % _VECTORS, event.type & 3
+    count = max(state.vector_count[f, kind, vector] + step, 0)
+    state.vector_count[f, kind, vector] = count
+    state.vector_since[f, kind, vector] = event.position
+
+
+@numba.njit(cache=True)
+def _tell(state: State, f: int, event: Any, told: NDArray[np.int64]) -> None:
+    kind = event.kind
+    by_vector = _MSI <= kind <= _DEASSERT
+    by_irq = kind in (_ENTER, _EXIT, _REQUEST_IRQ, _FREE_IRQ)
+    if by_irq:
+        slot = event.irq % _IRQS
+        same = state.irq_number[f, slot] == event.irq
+        if same:
+            told[1] = state.irq_since[f, slot]
+        if state.fields[f, _HANDLERS] >= 0:
+            told[0] = 1 if same and state.irq_count[f, slot] > 0 else 0
+    elif by_vector:
+        which = _INTX if kind >= _ASSERT else kind - _MSI + 1
+        vector = 0 if kind >= _ASSERT else event.vector % _VECTORS
+        told[1] = state.vector_since[f, which, vector]
+        if state.fields[f, _HANDLERS] >= 0:
+            told[0] = 1 if state.vector_count[f, which, vector] > 0 else 0
+    if event.tag == 0:
+        return
+    slot = np.int64(event.tag % np.uint64(_TAGS))
+    if kind == _ENTER:
+        state.tag[slot], state.entered[slot] = event.tag, event.position
+    elif kind == _EXIT and state.tag[slot] == event.tag:
+        told[2] = state.entered[slot]
+
+
+@numba.njit(cache=True)
+def in_handler(
+    kind: NDArray[np.uint8],
+    flags: NDArray[np.uint32],
+    cpu: NDArray[np.uint16],
+    function: NDArray[np.uint16],
+    running: NDArray[np.int32],
+) -> NDArray[np.int8]:
+    """Whether a hard handler of each event's function runs on its CPU.
+
+    Args:
+        kind, flags, cpu, function: of each event.
+        running: shape (CPUS, functions + 1): handlers that run; changed in place.
+    """
+    result = np.zeros(len(kind), np.int8)
+    last = running.shape[1] - 1
+    for row in range(len(kind)):
+        counts = running[cpu[row] % CPUS]
+        f = min(np.int64(function[row]), last)
+        result[row] = counts[f] > 0
+        if _ENTER <= kind[row] <= _EXIT and not flags[row] & _THREADED:
+            counts[f] = counts[f] + 1 if kind[row] == _ENTER else max(counts[f] - 1, 0)
+    return result
