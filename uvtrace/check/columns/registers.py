@@ -11,12 +11,12 @@ from typing import Final
 
 import numpy as np
 
-from uvtrace.check.expression import Column, EventColumn, NumberColumn
+from uvtrace.check.expression import Column, EventColumn, NumberColumn, TruthColumn
 
 register = NumberColumn(
     "register",
     np.int32,
-    "the register's element in the map; -1 none, -2 there is no map",
+    "the register's element in the map; -1 none, -2 the map does not tell",
     unknown=-2,
 )
 register_offset = NumberColumn(
@@ -35,6 +35,19 @@ same_reads = NumberColumn(
     "reads of this place in a row with this value, by this function, nothing else between",
 )
 same_since = EventColumn("same_since", np.int64, "the first of them")
+pending_bits = NumberColumn(
+    "pending_bits",
+    np.uint64,
+    "the bits that a snapshot of registers showed set, and no read since has seen",
+)
+read_in_handler = TruthColumn(
+    "read_in_handler", np.int8, "a hard interrupt handler has read this place before"
+)
+reset_seen = EventColumn(
+    "reset_seen",
+    np.int64,
+    "the reset that the registers were last in; none where only part of it was seen",
+)
 writes_since_reset = NumberColumn(
     "writes_since_reset", np.int32, "writes to this place since the function's last reset"
 )

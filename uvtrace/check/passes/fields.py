@@ -69,7 +69,8 @@ class FieldsPass:
             chunk.column("offset")[rows],
             (chunk.column("flags")[rows] & np.uint32(Flag.WRITE)) != 0,
         )
-        return np.where(np.isin(chunk.kind[rows], _ACCESSES), found, np.int32(-1))
+        found[~np.isin(chunk.kind[rows], _ACCESSES)] = -1
+        return found
 
     def _bits(self, chunk: Chunk, name: str, rows: Rows) -> Words:
         element = self._elements(chunk, rows)
@@ -102,7 +103,8 @@ class FieldsPass:
         tables = self._map.tables
         starts = chunk.column("offset")[rows] == tables.offset[element]
         fits = chunk.column("width")[rows].astype(np.int64) * 8 == tables.width[element]
-        return (starts & fits & (element >= 0)).astype(np.int8)
+        whole: NDArray[np.bool_] = starts & fits & (element >= 0)
+        return whole.astype(np.int8)
 
 
 def _ones(width: NDArray[np.uint8]) -> Words:
