@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.story import Story
 from uvtrace.errors import UvtraceError
 from uvtrace.graph import learned_graph
+from uvtrace.graph.learned import MAX_REGISTERS
 from uvtrace.trace.trace import Trace
 
 CONTROL, STATUS, NOISE = 0x00, 0x08, 0x10
@@ -119,6 +121,17 @@ def test_only_the_named_registers_are_learned_from() -> None:
 def test_registers_that_carry_data_are_left_out() -> None:
     graph = learn(recorded(20, 10, noise=True))
     assert not [label for *_, label in graph.edges(data="label") if "0x10" in label]
+
+
+def test_registers_that_change_both_ways_are_learned_from_first() -> None:
+    story = Story().probe()
+    for register in range(0x100, 0x200, 4):
+        story.mmio_write(register, 1)
+    for value in (0, 1):
+        story.mmio_write(CONTROL, value).mmio_read(CONTROL, value)
+    labels = [label for *_, label in learn(story.trace()).edges(data="label")]
+    assert {"BAR0+0x0 = 0x0", "BAR0+0x0 = 0x1"} <= set(labels)
+    assert len(set(re.findall(r"BAR0\+0x\w+", " ".join(labels)))) == MAX_REGISTERS
 
 
 def test_a_run_without_accesses_teaches_nothing() -> None:

@@ -26,6 +26,8 @@ MAX_STEPS: Final = 1200
 """Accesses that are learned from: merging takes time that grows with their square."""
 MAX_VALUES: Final = 8
 """A register with more different values carries data, not state."""
+MAX_REGISTERS: Final = 10
+"""Registers that are learned from, unless they are named: a picture of more cannot be read."""
 MAX_REPEATS: Final = 2
 """How much of a run of equal steps is learned from: polling tells nothing by its length."""
 _TAIL = 2
@@ -60,7 +62,8 @@ def learned_graph(
     """Learn a state machine of a device.
 
     Registers whose values differ more than :data:`MAX_VALUES` times are left out, as are those
-    that are only read and never change.
+    that are only read and never change. Of the others :data:`MAX_REGISTERS` are taken, first
+    those that the driver changes and that change when they are read.
 
     Args:
         trace: what :func:`uvtrace.open` gives.
@@ -148,14 +151,14 @@ class _Values:
                 known.add(int(number))
 
     def chosen(self) -> set[str]:
-        """The registers that tell of states."""
-        found = set()
+        """The registers that tell of states: best those that change both ways, in few values."""
+        ranks = {}
         for name in {*self.written, *self.read}:
-            written, read = self.written.get(name, set()), self.read.get(name, set())
-            few = len(written) <= MAX_VALUES and len(read) <= MAX_VALUES
-            if few and (written or len(read) > 1):
-                found.add(name)
-        return found
+            written, read = len(self.written.get(name, ())), len(self.read.get(name, ()))
+            if max(written, read) <= MAX_VALUES and (written or read > 1):
+                changes = (written > 1) + (read > 1)
+                ranks[name] = (-changes, written + read, name)
+        return set(sorted(ranks, key=lambda name: ranks[name])[:MAX_REGISTERS])
 
     def step(self, name: str, write: bool, value: int) -> Step:
         """An access as input and answer."""
