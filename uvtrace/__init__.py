@@ -30,10 +30,15 @@ def open(path: str | Path) -> Trace:
 
 
 def check(trace: Trace) -> Results:
-    """Judge a trace by every rule that is installed; see :func:`uvtrace.check.engine.check`."""
-    from uvtrace.check.engine import check as check_trace
+    """Judge a trace by every rule that is installed; see :func:`uvtrace.check.explain.judge`.
 
-    return check_trace(trace)
+    Returns:
+        ``results.ok`` says whether anything failed, ``results.findings`` what and where, and
+        ``results.verdicts`` what every rule says of every function.
+    """
+    from uvtrace.check.explain import judge
+
+    return judge(trace)
 
 
 def __getattr__(name: str) -> Any:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 class _CallablePackage(ModuleType):
     def __call__(self, trace: Trace) -> Results:
-        """See :func:`uvtrace.check.engine.check`."""
-        from uvtrace.check.engine import check
+        """See :func:`uvtrace.check.explain.judge`."""
+        from uvtrace.check.explain import judge
 
-        return check(trace)
+        return judge(trace)
 
 
 sys.modules[__name__].__class__ = _CallablePackage

@@ -8,12 +8,29 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from uvtrace.check.results import Evidence, Finding, Results, RuleText
+from uvtrace.check.rules import Selection
 from uvtrace.trace import descriptions
 from uvtrace.trace.moments import rows_of, start_ns
 from uvtrace.trace.trace import Trace
 
 RECORDS_EXPLAINED = 20_000
 """Records of one trace that are put into words: a storm of findings needs no more."""
+
+
+def judge(trace: Trace, *, selection: Selection | None = None) -> Results:
+    """Judge a trace by the rules that are installed, and explain what was found.
+
+    Args:
+        trace: what :func:`uvtrace.open` gives.
+        selection: the rules to judge; all by default.
+
+    Raises:
+        EnvironmentLacksError: a rule pack is installed that cannot be imported.
+    """
+    from uvtrace.check.catalogue import installed_rules
+    from uvtrace.check.engine import check
+
+    return explained(check(trace, selection=selection), trace, installed_rules())
 
 
 def explained(results: Results, trace: Trace, rules: Iterable[RuleText] = ()) -> Results:
