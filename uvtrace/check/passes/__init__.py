@@ -20,6 +20,7 @@ from uvtrace.check.passes.order import OrderPass
 from uvtrace.check.passes.recovery import RecoveryPass
 from uvtrace.check.passes.registers import INPUTS as REGISTERS_INPUTS
 from uvtrace.check.passes.registers import RegistersPass
+from uvtrace.check.passes.requests import RequestsPass
 from uvtrace.check.passes.shape import ShapePass
 from uvtrace.check.passes.vectors import INPUTS as VECTORS_INPUTS
 from uvtrace.check.passes.vectors import VectorsPass
@@ -45,6 +46,7 @@ _MAKERS: Final[dict[str, Maker]] = {
     "address": lambda trace, wanted, _: AddressPass(trace, wanted),
     "mapping": lambda trace, wanted, _: MappingPass(trace, wanted),
     "life": lambda trace, wanted, _: LifePass(trace, wanted),
+    "requests": lambda trace, wanted, _: RequestsPass(trace, wanted),
     "recovery": lambda trace, wanted, _: RecoveryPass(trace, wanted),
     "registers": RegistersPass,
     "vectors": lambda trace, wanted, _: VectorsPass(trace, wanted),
@@ -73,3 +75,12 @@ def with_inputs(wanted: AbstractSet[str]) -> set[str]:
         if any(column.name in wanted for column in FAMILIES[family]):
             columns |= inputs
     return columns
+
+
+def maker_of(family: str) -> Maker:
+    """What makes the pass that fills a family of columns.
+
+    Raises:
+        KeyError: no pass does.
+    """
+    return _MAKERS[family]
