@@ -69,7 +69,7 @@ def test_the_version_is_told() -> None:
         ["show", "a", "--limit", "many"],
         ["check"],
         ["check", "a", "--no-such-option"],
-        ["check", "a", "--format", "sarif"],
+        ["check", "a", "--format", "pdf"],
         ["check", "a", "--select", "NOPE"],
         ["rules", "NOPE001"],
         ["export", "a", "--format", "perfetto", "-o", "b"],
