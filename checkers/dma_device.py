@@ -162,7 +162,7 @@ DMA022 = rule(
     | (_has_enables & ~_in_one_dword & ((record.first_be == 0) | (record.last_be == 0))),
     message="device {access} of {length} bytes at {address:#x} (byte enables {first_be:#x},"
     " {last_be:#x})",
-    source="Ultraviolet, uvPCI; PCI Express Base Specification 5.0, 2.2.5 First/Last DW Byte Enables",
+    source="Ultraviolet, uvPCI; PCI Express Base Specification 5.0, 2.2.5 Byte Enables Rules",
     example="a request for one dword has Last DW Byte Enables",
 )
 DMA027 = rule(

@@ -40,6 +40,7 @@ DMA011 = rule(
     "DMA011",
     "mappings or coherent memory still held when the driver is unbound",
     needs={Sight.MAP, Sight.LIFE},
+    applies=is_unbound & mapping.mappings_complete,
     # Blocks of a pool go with it, and a pool that is left is seen by the pages behind it.
     violation=Obligation(
         opened_by=record.kind.is_in({Kind.MAP, Kind.ALLOC}) & is_return & succeeded,
@@ -89,7 +90,7 @@ DMA018 = rule(
     ],
     message="map of {length} bytes at {cpu_address:#x}, which is no address of the kernel's memory",
     role="map",
-    source="Linux kernel/dma/debug.c, check_for_illegal_area(); Documentation/arch/x86/x86_64/mm.rst",
+    source="Linux kernel/dma/debug.c, check_for_illegal_area(); arch/x86/x86_64/mm.rst",
     example="a command in a static variable of the driver is mapped",
 )
 _mask = mapping.dma_mask

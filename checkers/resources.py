@@ -7,8 +7,7 @@ Unbound means what devres frees is freed, too: the record is made when the bus s
 
 from __future__ import annotations
 
-from uvtrace.check.columns import life, record
-from uvtrace.check.columns.life import DriverState
+from uvtrace.check.columns import record
 from uvtrace.check.obligation import AtEnd, Obligation
 from uvtrace.check.rule import rule
 from uvtrace.check.rules import Severity, Sight
@@ -109,9 +108,8 @@ RES004 = rule(
     violation=Obligation(
         opened_by=(record.kind == Kind.UNBIND) & (record.phase == Phase.REQUEST),
         discharged_by=_tells_device,
-        broken_by=(record.kind == Kind.IRQ_FREE)
-        & is_first_part
-        & (life.driver_state == DriverState.REMOVING),
+        broken_by=(record.kind == Kind.IRQ_FREE) & is_first_part,
+        forgotten_by=is_unbound,
         at_end=AtEnd.KEPT,
     ),
     message="remove() of {opened_at} frees an interrupt's handler, and nothing was written to the"

@@ -42,6 +42,9 @@ WORDS = frozenset(
 )
 """What a message may name besides columns; see :mod:`uvtrace.check.message`."""
 
+WORD_COLUMNS = MappingProxyType({"register_name": "register", "seq_before": "missing_before"})
+"""The derived column that a word is made from."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -105,7 +108,8 @@ class Rule:
         """The columns that judging and reporting it depends on."""
         used = [column for term in self.terms() for column in term.columns()]
         texts = (self.message, *(case.message for case in self.cases))
-        used += [ALL[name] for text in texts for name in names_in(text) if name in ALL]
+        names = [WORD_COLUMNS.get(name, name) for text in texts for name in names_in(text)]
+        used += [ALL[name] for name in names if name in ALL]
         return tuple(dict.fromkeys([*used, *self.roles.values()]))
 
     def kinds(self) -> frozenset[int] | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.rules import Sight
-from uvtrace.trace.enums import Flag, Kind, LossCause
+from uvtrace.trace.enums import Flag, Kind, LossCause, Phase
 from uvtrace.trace.events import is_event
 
 ALL_SIGHTS = frozenset(Sight) - {Sight.REGS, Sight.FSM}
@@ -33,6 +33,9 @@ _KINDS_THAT_SHOW = {
     Sight.ISR: (Kind.HANDLER_ENTER, Kind.HANDLER_EXIT),
     Sight.LIFE: (Kind.IOMAP, Kind.IOUNMAP, Kind.PROBE, Kind.BIND, Kind.UNBIND),
 }
+
+_NON_POSTED = tuple(range(Kind.CONFIG_READ, Kind.DMA_WRITE + 1))
+"""Kinds of which a request and its completion can be two records (:attr:`Sight.CPL`)."""
 
 # Beginnings of the kernel functions that the module hooks, and what goes unseen without them.
 _SIGHT_OF_HOOK = (
@@ -111,6 +114,7 @@ class Shown:
 
     def __init__(self) -> None:
         self._native = False
+        self._apart = False
         self._kinds = np.zeros(256, bool)
 
     def see(self, records: NDArray[np.void]) -> None:
@@ -119,6 +123,9 @@ class Shown:
         self._kinds[np.unique(kinds)] = True
         own = (records["flags"] & np.uint32(Flag.IMPORTED)) == 0
         self._native = self._native or bool(np.any(own & is_event(kinds)))
+        if not self._apart:
+            halves = np.isin(records["phase"], (Phase.REQUEST, Phase.COMPLETION))
+            self._apart = bool(np.any(halves & np.isin(kinds, _NON_POSTED)))
 
     @property
     def sights(self) -> frozenset[Sight]:
@@ -126,4 +133,6 @@ class Shown:
         seen = {
             sight for sight, kinds in _KINDS_THAT_SHOW.items() if self._kinds[list(kinds)].any()
         }
+        if self._apart:
+            seen.add(Sight.CPL)
         return frozenset(seen | (TAP_SIGHTS if self._native else set()))

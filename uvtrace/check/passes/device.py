@@ -33,7 +33,7 @@ INPUTS: Final = frozenset(
     }
 )
 """The columns of ``columns.mapping`` that this pass reads."""
-_HISTORY: Final = ("pending_read", "overwritten", "device_reads", "device_writes")
+_HISTORY: Final = frozenset({"pending_read", "overwritten", "device_reads", "device_writes"})
 _WRITTEN_MAX: Final = 1024
 """Places in one mapping that writes are remembered of."""
 _SEGMENTS_MAX: Final = 1 << 12
@@ -85,7 +85,7 @@ class DevicePass:
             chunk.put_rows("meets_synced", *self._marked(chunk, held, self._meets_synced))
         if "failed_map" in self._wanted:
             chunk.put_rows("failed_map", *self._failed_maps(chunk), -1)
-        if self._wanted.intersection(_HISTORY):
+        if not self._wanted.isdisjoint(_HISTORY):
             self._follow(chunk)
 
     # --------------------------------------------------------- what is rare and looked up
@@ -153,7 +153,7 @@ class DevicePass:
                 self._see(chunk, row, told)
             if lost:
                 self._functions.clear()
-        for name in self._wanted.intersection(_HISTORY):
+        for name in self._wanted & _HISTORY:
             rows = np.array([row for row, _ in told[name]], np.int64)
             values = np.array([value for _, value in told[name]], np.int64)
             fill = -1 if name in ("pending_read", "overwritten") else 0
@@ -243,7 +243,8 @@ def _live_mapping(chunk: Chunk, row: int) -> int:
 def _long(chunk: Chunk, rows: Rows) -> Rows:
     """The accesses that run past the end of a live mapping."""
     live = chunk.column("mapping_state")[rows] == MappingState.LIVE
-    return rows[live & (chunk.column("length")[rows] > chunk.column("mapping_room")[rows])]
+    long: Rows = rows[live & (chunk.column("length")[rows] > chunk.column("mapping_room")[rows])]
+    return long
 
 
 def _held_by_cpu(chunk: Chunk, rows: Rows) -> Rows:
@@ -251,4 +252,5 @@ def _held_by_cpu(chunk: Chunk, rows: Rows) -> Rows:
     live = chunk.column("mapping_state")[rows] == MappingState.LIVE
     streaming = chunk.column("mapping_family")[rows] == Family.STREAMING
     by_cpu = chunk.column("mapping_owner")[rows] == Owner.CPU
-    return rows[live & streaming & by_cpu & (chunk.column("mapping_synced")[rows] >= 0)]
+    held: Rows = rows[live & streaming & by_cpu & (chunk.column("mapping_synced")[rows] >= 0)]
+    return held

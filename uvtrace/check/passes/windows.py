@@ -89,9 +89,8 @@ class WindowsPass:
         of = self._functions.setdefault(int(chunk.function[row]), _Function())
         if chunk.kind[row] == Kind.SNAPSHOT:
             _see_snapshot(of, chunk, row)
-        elif of.header is not None and int(chunk.column("phase")[row]) != Phase.COMPLETION:
-            if _write(of, chunk, row):
-                yield from self._clash(int(chunk.function[row]))
+        elif int(chunk.column("phase")[row]) != Phase.COMPLETION and _write(of, chunk, row):
+            yield from self._clash(int(chunk.function[row]))
 
     def _clash(self, function: int) -> Iterator[tuple[str, int]]:
         own = list(_windows(function, self._functions[function]))
@@ -123,9 +122,8 @@ def _see_snapshot(of: _Function, chunk: Chunk, row: int) -> None:
 
 def _write(of: _Function, chunk: Chunk, row: int) -> bool:
     """Carry out a config write; whether it can have moved or enabled a window."""
-    assert of.header is not None
     offset, length = int(chunk.column("address")[row]), int(chunk.column("length")[row])
-    if offset + length > _HEADER_BYTES:
+    if of.header is None or offset + length > _HEADER_BYTES:
         return False
     value = int(chunk.column("value")[row]) & ((1 << 8 * length) - 1)
     of.header[offset : offset + length] = value.to_bytes(length, "little")
