@@ -99,8 +99,9 @@ CFG004 = rule(
     source=_BASE + "7.4 Configuration Register Types, RO",
     example="the driver writes another value to Device ID",
 )
-# Bit 0 of a BAR is read-only and tells I/O from memory; below lie the type bits.
-_is_io_bar = config.old_value.bits(0, 1) == 1
+# Bit 0 of a BAR is read-only and tells I/O from memory; below lie the type bits. The upper half
+# of a 64-bit BAR has no such bits.
+_is_io_bar = (config.old_value.bits(0, 1) == 1) & (config.read_only_bits.bits(0, 1) == 1)
 _moved = (_changed & choose(_is_io_bar, 0xFFFFFFFC, 0xFFFFFFF0)) != 0
 _decodes = (_is_io_bar & config.io_enable) | (~_is_io_bar & config.memory_enable)
 CFG005 = rule(

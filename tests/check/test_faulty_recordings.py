@@ -17,6 +17,8 @@ from click.testing import CliRunner
 import uvtrace
 from tests.faulty import Span, function_of, spans
 from traces.record_faulty import FOLDER, Fault, faults, history, near_misses
+from uvtrace import registers
+from uvtrace.check import engine
 from uvtrace.check.results import Finding
 from uvtrace.cli.rules import command as rules_command
 from uvtrace.trace.enums import Kind
@@ -25,7 +27,8 @@ from uvtrace.trace.trace import Trace
 RECORDINGS = sorted(FOLDER.glob("*.pcapng.zst"))
 CATALOGUE = {line.split()[0] for line in CliRunner().invoke(rules_command).output.splitlines()}
 PLANTED = faults()
-CONTRACTS = {path.parent.name for path in FOLDER.parents[1].glob("devices/*/contract.py")}
+DEVICES = FOLDER.parents[1] / "devices"
+CONTRACTS = {path.parent.name for path in DEVICES.glob("*/contract.py")}
 IMPLEMENTED = [
     fault
     for fault in PLANTED
@@ -53,9 +56,11 @@ def name_of(value: Path | Fault) -> str:
 
 @cache
 def checked(path: Path) -> tuple[Trace, dict[str, Span], tuple[Finding, ...]]:
-    """A recording, checked once for all tests."""
+    """A recording, checked once for all tests; with its registers where they are described."""
     trace = uvtrace.open(path)
-    return trace, spans(trace), tuple(uvtrace.check(trace).findings)
+    description = DEVICES / path.name.partition("-")[0] / "registers.rdl"
+    known = registers.load(description) if description.is_file() else None
+    return trace, spans(trace), tuple(engine.check(trace, registers=known).findings)
 
 
 def findings_of(path: Path, fault: Fault) -> list[Finding]:
