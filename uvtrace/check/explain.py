@@ -13,7 +13,7 @@ from uvtrace.trace import descriptions
 from uvtrace.trace.moments import rows_of, start_ns
 from uvtrace.trace.trace import Trace
 
-RECORDS_EXPLAINED = 20_000
+RECORDS_EXPLAINED = 10_000
 """Records of one trace that are put into words: a storm of findings needs no more."""
 
 

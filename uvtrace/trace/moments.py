@@ -32,21 +32,29 @@ def rows_of(trace: Trace, numbers: Iterable[int]) -> dict[int, int]:
     Looks each up in a numbered trace without reading it; only where a number is not found in
     that way, as the trace's numbers run backwards somewhere, is the trace read once.
     """
-    wanted = set(numbers)
-    found = {number: row for number in wanted if (row := _looked_up(trace, number)) is not None}
-    missing = wanted - found.keys()
+    wanted = sorted(number for number in set(numbers) if 0 <= number < 1 << 64)
+    found: dict[int, int] = {}
+    low = 0
+    for number in wanted:
+        row = _looked_up(trace, number, low)
+        if row is not None:
+            found[number] = low = row
+    missing = set(wanted) - found.keys()
     return found | _read(trace, missing) if missing else found
 
 
-def _looked_up(trace: Trace, number: int) -> int | None:
-    """Binary search: numbers ascend in all but damaged traces."""
-    low, high = 0, len(trace)
+def _looked_up(trace: Trace, number: int, low: int) -> int | None:
+    """Search from row ``low`` on: numbers ascend in all but damaged traces."""
+    high = len(trace)
+    # Without loss, rows are as far apart as their numbers: the first guess is right.
+    guess = low + number - _seq(trace, low) if high else 0
     while low < high:
-        middle = (low + high) // 2
+        middle = guess if low <= guess < high else (low + high) // 2
         seq = _seq(trace, middle)
         if seq == number:
             return middle
         low, high = (middle + 1, high) if seq < number else (low, middle)
+        guess = -1
     return None
 
 
