@@ -24,7 +24,7 @@ from uvtrace.check.automaton import ANY, Automaton, Edge
 from uvtrace.check.columns import config, record
 from uvtrace.check.contract import Contract
 from uvtrace.check.expression import FALSE
-from uvtrace.errors import UsageError, UvtraceError
+from uvtrace.errors import UvtraceError
 from uvtrace.graph import cover
 from uvtrace.graph import sweep as sweep_module
 from uvtrace.graph.coverage import EdgeCoverage
@@ -117,9 +117,14 @@ def test_after_loss_the_state_is_not_known_until_a_reset() -> None:
     assert machine.final == "ring"
 
 
-def test_a_hook_that_the_kernel_lacks_makes_no_state_unknown() -> None:
-    trace = story().probe().loss(0, "NOT_HOOKED").mmio_write("BASE", 1).trace()
-    assert counts(only_machine(cover(trace, CONTRACT))) == {"write BASE": 1}
+@pytest.mark.parametrize(
+    ("hook", "expected"), [(b"dma_map_sgtable", {"write BASE": 1}), (b"ioread32", {})]
+)
+def test_only_a_missing_hook_that_hides_registers_makes_states_unknown(
+    hook: bytes, expected: dict[str, int]
+) -> None:
+    told = story().probe().loss(0, "NOT_HOOKED", payload=hook).mmio_write("BASE", 1)
+    assert counts(only_machine(cover(told.trace(), CONTRACT))) == expected
 
 
 def test_functions_have_machines_of_their_own() -> None:
@@ -209,11 +214,47 @@ def test_an_empty_trace_and_an_edge_that_cannot_be_taken_are_covered_by_nothing(
     assert [counts(machine) for machine in coverage.machines] in ([], [{}])
 
 
-def test_a_guard_over_derived_columns_is_refused_by_name() -> None:
-    edge = Edge("a", "a", config.memory_enable, "decode on")
-    automaton = Automaton(name="derived", states=("a",), initial="a", edges=(edge,))
-    with pytest.raises(UsageError, match="automaton derived: a guard is about 'memory_enable'"):
-        cover(story().trace(), Contract(name="derived", automata=(automaton,)))
+DECODING = Automaton(
+    name="decoding",
+    states=("a",),
+    initial="a",
+    edges=(
+        Edge("a", "a", writes(BASE) & config.memory_enable, "decode on"),
+        Edge("a", "a", writes(BASE) & ~config.memory_enable, "decode off"),
+    ),
+)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 100])
+def test_guards_may_look_at_what_passes_derive(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(sweep_module, "CHUNK", chunk)
+    told = story().begin().probe().mmio_write("BASE", 1).config_write(0x04, 0x2)
+    trace = told.mmio_write("BASE", 1).mmio_write("BASE", 2).trace()
+    machine = only_machine(cover(trace, Contract(name="derived", automata=(DECODING,))))
+    assert counts(machine) == {"decode on": 2, "decode off": 1}
+
+
+def test_a_guard_that_is_unknown_makes_the_state_unknown() -> None:
+    trace = story().probe().mmio_write("BASE", 1).trace()
+    machine = only_machine(cover(trace, Contract(name="derived", automata=(DECODING,))))
+    assert counts(machine) == {}
+    assert (machine.final, machine.unknown.visits) == ("", 1)
+
+
+def test_a_gap_in_the_numbers_loses_every_state_before_the_event_behind_it() -> None:
+    told = story().probe().mmio_write("BASE", 1).mmio_write("CONTROL", RESET, seq=9)
+    machine = only_machine(cover(told.mmio_write("BASE", 1, seq=10).trace(), CONTRACT))
+    assert counts(machine) == {"write BASE": 2, "RESET": 1}
+    assert machine.unknown.visits == 1
+    told = story().probe().mmio_write("BASE", 1).mmio_write("CONTROL", ENABLE, seq=9)
+    assert counts(only_machine(cover(told.trace(), CONTRACT))) == {"write BASE": 1}
+
+
+def test_the_loss_of_one_function_leaves_the_others_known() -> None:
+    told = story().probe().function("0000:00:04.0").probe().loss(3, function=1)
+    told.mmio_write("BASE", 1).function("0000:00:03.0").mmio_write("BASE", 1)
+    coverage = cover(told.trace(), CONTRACT)
+    assert [counts(machine) for machine in coverage.machines] == [{"write BASE": 1}, {}]
 
 
 def test_a_contract_names_no_automaton_twice() -> None:

@@ -108,7 +108,7 @@ class _Jobs:
                 yield self._mined(function, contract_of)
 
     def _covered(self, contract: Contract, functions: list[Function]) -> Graph:
-        coverage = cover(self.trace, contract, functions)
+        coverage = cover(self.trace, contract, functions, registers=self.registers)
         for line in coverage_lines(coverage):
             click.echo(line)
         return contract_graph(coverage)

@@ -14,12 +14,13 @@ from uvtrace.check.automaton import Automaton
 from uvtrace.graph.coverage import EdgeCoverage, MachineCoverage, StateCoverage
 from uvtrace.graph.steps import MISFIT
 from uvtrace.trace.functions import Function
-from uvtrace.trace.layout import FUNCTION_NONE
 
 STARTS: Final = 1
 """Every machine of the function goes to its initial state."""
 LOSES: Final = 2
 """The state of every machine of the function is not known any more."""
+LOSES_ALL: Final = 4
+"""A flag: before the event, the state of every machine became unknown."""
 _NOT_MADE = -1
 _Key = tuple[int, ...]
 
@@ -54,13 +55,12 @@ class Machines:
         self,
         function: NDArray[np.integer],
         keys: Sequence[NDArray[Any]],
-        is_command: NDArray[np.bool_],
+        steps: NDArray[np.bool_],
     ) -> NDArray[np.int64]:
-        """The machine of every event; of a command -1 - slot of its function (or of none)."""
-        slots = np.searchsorted(self.functions, function)
-        slots = np.where(function == FUNCTION_NONE, len(self.functions), slots)
-        owner = self._keyed(slots, keys, ~is_command) if keys else slots.astype(np.int64)
-        return np.where(is_command, -1 - slots, owner)
+        """The machine of every event that makes a step; of others -1 - slot of its function."""
+        slots = np.searchsorted(self.functions, function).astype(np.int64)
+        owner = self._keyed(slots, keys, steps) if keys else slots
+        return np.where(steps, owner, -1 - slots)
 
     def _keyed(
         self, slots: NDArray[Any], keys: Sequence[NDArray[Any]], rows: NDArray[np.bool_]
@@ -116,7 +116,8 @@ class Machines:
             steps: what :meth:`StepTable.rows` gives.
             symbol: row of ``steps`` of every event, shape (n,).
             owner: its machine, shape (n,).
-            command: what it does to the function's machines instead, shape (n,); 0 nothing.
+            command: what it does to the function's machines instead of a step, 0 nothing; and
+                LOSES_ALL; shape (n,).
             time_ns: its time, shape (n,).
             position: its position in the trace, shape (n,).
         """
@@ -219,16 +220,21 @@ def _walk(
     unknown = visits.shape[1] - 1
     for event in range(len(symbol)):
         machine = owner[event]
-        if command[event] != 0:
-            slot = -1 - machine
-            state = initial if command[event] == STARTS else unknown
-            for each in range(len(begins_in)):
-                if each == slot or slot == len(begins_in):
-                    begins_in[each] = state
+        if command[event] & LOSES_ALL:
+            begins_in[:] = unknown
             for each in range(len(states)):
-                mine = slots[each] == slot or slot == len(begins_in)
-                if mine and (alone or states[each] != _NOT_MADE) and states[each] != state:
+                if states[each] != _NOT_MADE and states[each] != unknown:
+                    _enter(each, unknown, now[event], states, since, visits, time_ns)
+        own = command[event] & ~LOSES_ALL
+        if own != 0:
+            slot = -1 - machine
+            state = initial if own == STARTS else unknown
+            begins_in[slot] = state
+            for each in range(len(states)):
+                made = alone or states[each] != _NOT_MADE
+                if slots[each] == slot and made and states[each] != state:
                     _enter(each, state, now[event], states, since, visits, time_ns)
+        if machine < 0:
             continue
         if states[machine] == _NOT_MADE:
             state = begins_in[slots[machine]]

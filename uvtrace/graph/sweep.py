@@ -3,30 +3,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.automaton import Automaton
+from uvtrace.check.chunk import Chunk
+from uvtrace.check.columns import record as record_columns
 from uvtrace.check.contract import Contract
+from uvtrace.check.loss import LossFollower
 from uvtrace.check.program import Program, Run
-from uvtrace.graph.columns import RecordColumns, refuse_derived
+from uvtrace.check.rules import Sight
+from uvtrace.check.sight import Loss
 from uvtrace.graph.coverage import Coverage, MachineCoverage
-from uvtrace.graph.machines import LOSES, STARTS, Machines
+from uvtrace.graph.machines import LOSES, LOSES_ALL, STARTS, Machines
 from uvtrace.graph.steps import TRUE, UNKNOWN, StepTable, distinct
-from uvtrace.trace.enums import Kind, LossCause, Phase
+from uvtrace.registers import RegisterMap
+from uvtrace.trace.enums import Kind, Phase
 from uvtrace.trace.events import is_event
 from uvtrace.trace.functions import Function
 from uvtrace.trace.layout import FUNCTION_NONE
 from uvtrace.trace.trace import Trace
+
+if TYPE_CHECKING:
+    from uvtrace.check.passes import Pass
 
 CHUNK = 1 << 18
 """Records per step of the sweep: large enough for numpy, small enough for memory."""
 
 
 def cover(
-    trace: Trace, contract: Contract, functions: Iterable[Function] | None = None
+    trace: Trace,
+    contract: Contract,
+    functions: Iterable[Function] | None = None,
+    *,
+    registers: RegisterMap | None = None,
 ) -> Coverage:
     """Run a trace through a contract.
 
@@ -35,30 +48,49 @@ def cover(
 
     Args:
         trace: what :func:`uvtrace.open` gives.
-        contract: its automata's guards look at the record alone.
+        contract: the automata.
         functions: those of the trace that the contract is about; all by default.
-
-    Raises:
-        UsageError: a guard depends on what only the checker derives.
+        registers: what the registers are, for guards over ``columns.registers``.
     """
     chosen = tuple(trace.functions if functions is None else functions)
     sweeps = [_AutomatonSweep(automaton, chosen) for automaton in contract.automata]
-    first = 0
-    for chunk in trace.chunks(CHUNK):
-        frame = RecordColumns(chunk.records, first)
+    for chunk in _chunks(trace, _passes(trace, contract, registers)):
         for sweep in sweeps:
-            sweep.take(frame)
-        first += len(chunk)
+            sweep.take(chunk)
     machines = [machine for sweep in sweeps for machine in sweep.machines()]
     machines.sort(key=lambda machine: machine.function.index)
     return Coverage(contract.name, tuple(machines))
+
+
+def _passes(trace: Trace, contract: Contract, registers: RegisterMap | None) -> list[Pass]:
+    """What fills the columns that the guards look at."""
+    terms = (term for automaton in contract.automata for term in automaton.terms())
+    looked_at = {column.name for term in terms for column in term.columns()}
+    if looked_at <= {column.name for column in record_columns.COLUMNS}:
+        return []
+    # Their compiled parts take a while to load, which most contracts need not wait for.
+    from uvtrace.check.passes import PASSES, needed, with_inputs
+
+    columns = with_inputs(looked_at)
+    return [make(trace, columns, registers) for make in PASSES if needed(make, columns)]
+
+
+def _chunks(trace: Trace, passes: list[Pass]) -> Iterator[Chunk]:
+    losses = LossFollower(trace)
+    first = 0
+    for part in trace.chunks(CHUNK):
+        records = part.records
+        chunk = Chunk(records, first, losses.take(first, records), part.payload)
+        for each in passes:
+            each.run(chunk)
+        yield chunk
+        first += len(records)
 
 
 class _AutomatonSweep:
     """One automaton over every function it is about."""
 
     def __init__(self, automaton: Automaton, functions: tuple[Function, ...]) -> None:
-        refuse_derived(automaton.terms(), f"automaton {automaton.name}")
         self._automaton = automaton
         self._functions = functions
         self._steps = StepTable(automaton)
@@ -69,17 +101,18 @@ class _AutomatonSweep:
         self._starts_over = self._program.add(automaton.starts_over)
         self._key = [self._program.add(part) for part in automaton.key]
 
-    def take(self, frame: RecordColumns) -> None:
+    def take(self, frame: Chunk) -> None:
         """The next records of the trace."""
         run = self._program.start(frame)
         function = frame.column("function")
         ours = np.isin(function, self._machines.functions)
         commands = self._commands(frame, run, ours)
         values = np.stack([_ternary(run, guard) for guard in self._guards])
-        rows = np.flatnonzero((values.any(axis=0) & ours) | (commands != 0))
+        steps = values.any(axis=0) & ours & ((commands & ~LOSES_ALL) == 0)
+        rows = np.flatnonzero(steps | (commands != 0))
         symbols, symbol = distinct(values[:, rows])
         keys = [run.number(part).value[rows] for part in self._key]
-        owner = self._machines.owners(function[rows], keys, commands[rows] != 0)
+        owner = self._machines.owners(function[rows], keys, steps[rows])
         time_ns = frame.column("time_ns")
         self._machines.walk(
             self._steps.rows(symbols),
@@ -97,10 +130,8 @@ class _AutomatonSweep:
         by_index = {function.index: function for function in self._functions}
         return self._machines.coverage(by_index)
 
-    def _commands(
-        self, frame: RecordColumns, run: Run, ours: NDArray[np.bool_]
-    ) -> NDArray[np.int8]:
-        """What an event does to all machines of its function, instead of a step."""
+    def _commands(self, frame: Chunk, run: Run, ours: NDArray[np.bool_]) -> NDArray[np.int8]:
+        """What an event does to all machines of its function instead of a step, and loss to all."""
         kind, phase = frame.column("kind"), frame.column("phase")
         over, maybe_over = run.truth(self._starts_over)
         begins = over.copy()
@@ -110,10 +141,13 @@ class _AutomatonSweep:
         commands = np.zeros(len(frame), np.int8)
         commands[ours & begins] = STARTS
         commands[ours & loses] = LOSES
-        everybodys = frame.column("function") == FUNCTION_NONE
-        # A hook that the kernel lacks is lacking throughout: no event is missing just here.
-        lost = (kind == Kind.LOSS) & (frame.column("topic") != LossCause.NOT_HOOKED)
-        commands[lost & (ours | everybodys)] = LOSES
+        for row, loss in zip(frame.losses.rows.tolist(), frame.losses.told, strict=True):
+            if not _hides_events(loss):
+                continue
+            if loss.function == FUNCTION_NONE:
+                commands[row] |= LOSES_ALL
+            elif ours[row]:
+                commands[row] = LOSES
         return commands
 
     def _unknown_keys(self, run: Run) -> NDArray[np.bool_] | bool:
@@ -123,6 +157,11 @@ class _AutomatonSweep:
             if known is not None:
                 unknown = np.logical_or(unknown, ~known)
         return unknown
+
+
+def _hides_events(loss: Loss) -> bool:
+    """A hook that the kernel lacks is lacking throughout: nothing is missing just there."""
+    return not loss.lasting or Sight.MMIO in loss.sights
 
 
 def _ternary(run: Run, guard: int) -> NDArray[np.uint8]:
