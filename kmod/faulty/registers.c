@@ -5,6 +5,7 @@
 /* Good octets received, of e1000: reading the upper half clears the counter. */
 #define E1000_GORCL	0x4088
 #define E1000_GORCH	0x408c
+#define E1000_RDTR	0x2820
 
 static noinline void faulty_adr006_high_first(struct faulty *f)
 {
@@ -58,16 +59,17 @@ static noinline void near_reg008_beside(struct faulty *f)
 	readl(f->regs + EDU_IRQ_STATUS);
 }
 
+/* The upper half of the receive delay timer is reserved; its top bit acts. */
 static noinline void faulty_reg009_reserved(struct faulty *f)
 {
-	writel(EDU_STATUS_IRQ | 0x40, f->regs + EDU_STATUS);
-	writel(0, f->regs + EDU_STATUS);
+	writel(BIT(16), f->regs + E1000_RDTR);
+	writel(0, f->regs + E1000_RDTR);
 }
 
 static noinline void near_reg009_defined(struct faulty *f)
 {
-	writel(EDU_STATUS_IRQ, f->regs + EDU_STATUS);
-	writel(0, f->regs + EDU_STATUS);
+	writel(BIT(15), f->regs + E1000_RDTR);
+	writel(0, f->regs + E1000_RDTR);
 }
 
 const struct faulty_choice faulty_registers[] = {
