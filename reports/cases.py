@@ -120,7 +120,9 @@ def moment(finding: Finding, results: Results) -> str:
 
 def told(findings: Sequence[Finding], results: Results) -> Iterator[str]:
     """Findings as printable lines: each signature once, with its proof and how often it came."""
-    counts = Counter((f.function, f.signature, f.suppression is None) for f in findings)
+    counts: Counter[tuple[str, str, bool]] = Counter()
+    for each in findings:
+        counts[each.function, each.signature, each.suppression is None] += each.occurrences
     for finding in first_of_each(findings)[0]:
         count = counts[finding.function, finding.signature, finding.suppression is None]
         yield printable(f"{finding.severity}[{finding.rule}]: {finding.message}")

@@ -121,6 +121,7 @@ def _result(finding: Finding, results: Results, place: dict[str, int]) -> dict[s
         "level": finding.severity.value,
         "message": _message(finding.message),
         "locations": [_location(finding.site, finding.seq, finding.function, results)],
+        "occurrenceCount": finding.occurrences,
         "partialFingerprints": {"uvtraceSignature/v1": printable(finding.signature)},
         "codeFlows": [{"threadFlows": [_flow(finding, results)]}],
         # A reader may conclude something from their absence: every result has the list.

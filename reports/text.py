@@ -33,6 +33,8 @@ _COLOURS = {
     "frame": "1;34",
     "message": "1",
 }
+_Fold = tuple[str, str, bool]
+
 _ORDER = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.VACUOUS, Verdict.PASS)
 
 
@@ -70,25 +72,32 @@ def _section(result: Results, pen: _Pen) -> Iterator[str]:
     lost = f", {result.lost} lost" if result.lost else ""
     judged = f"{result.transactions} transactions{lost}, checked in {result.seconds:.2f} s"
     yield from pen.lines("", f"{result.file or 'trace'}: {judged}")
-    counts = Counter(map(_fold, result.findings))
-    last = {_fold(finding): finding for finding in result.findings}
+    folds: dict[_Fold, list[Finding]] = defaultdict(list)
+    for finding in result.findings:
+        folds[_fold(finding)].append(finding)
     for finding in first_of_each(result.findings)[0]:
         yield ""
         if finding.suppression is None:
             yield from _finding(finding, result, pen)
         else:
             yield from _suppressed(finding, result, pen)
-        if counts[_fold(finding)] > 1:
-            again = f"{counts[_fold(finding)]} times, the last at #{last[_fold(finding)].seq}"
-            yield from pen.lines("   = again: ", again)
+        yield from _again(folds[_fold(finding)], pen)
     yield ""
     yield from _table(result, pen)
     yield ""
     yield _totals(result, pen)
 
 
-def _fold(finding: Finding) -> tuple[str, str, bool]:
+def _fold(finding: Finding) -> _Fold:
     return finding.function, finding.signature, finding.suppression is None
+
+
+def _again(same: Sequence[Finding], pen: _Pen) -> Iterator[str]:
+    """How often findings of one fold came, and where last; that is not known of all."""
+    times = sum(finding.occurrences for finding in same)
+    if times > 1:
+        last = "" if times > len(same) else f", the last at #{same[-1].seq}"
+        yield from pen.lines("   = again: ", f"{times} times{last}")
 
 
 def _finding(finding: Finding, result: Results, pen: _Pen) -> Iterator[str]:
@@ -159,13 +168,15 @@ def _verdicts(verdicts: Sequence[RuleVerdict], pen: _Pen) -> Iterator[str]:
 
 
 def _totals(result: Results, pen: _Pen) -> str:
-    counts = Counter(finding.severity for finding in result.counted)
+    counts: Counter[Severity] = Counter()
+    for finding in result.counted:
+        counts[finding.severity] += finding.occurrences
     parts = []
     for severity in Severity:
         number = counts[severity]
         text = f"{number} {severity}{'' if number == 1 else 's'}"
         parts.append(pen.paint(severity.value, text) if number else text)
-    suppressed = len(result.findings) - len(result.counted)
+    suppressed = sum(finding.occurrences for finding in result.findings) - counts.total()
     if suppressed:
         parts.append(pen.paint("suppressed", f"{suppressed} suppressed"))
     return ", ".join(parts)

@@ -121,6 +121,11 @@ def test_too_many_results_are_cut_with_a_notice_and_no_signature_is_lost() -> No
     assert notices[0]["message"]["text"].startswith("1002 results are left out")
 
 
+def test_findings_that_were_not_kept_are_counted() -> None:
+    run = _parse(replace(sample(), findings=(replace(finding(), further=984),)))[0]
+    assert _result(run, "DMA007")["occurrenceCount"] == 985
+
+
 def test_a_code_flow_is_cut_and_keeps_the_finding_itself() -> None:
     many = replace(finding(), evidence=tuple(Evidence(n, "mapped") for n in range(2000)))
     flow = _parse(replace(sample(), findings=(many,)))[0]["results"][0]["codeFlows"][0]

@@ -98,6 +98,13 @@ def test_a_storm_of_findings_is_folded_by_function_and_signature() -> None:
     assert "= again: 5000 times, the last at #5999" in text
 
 
+def test_findings_that_were_not_kept_are_counted() -> None:
+    many = (replace(finding(), further=984), *(finding(seq=n) for n in range(900, 915)))
+    text = render([replace(sample(), findings=many)])
+    assert "   = again: 1000 times\n" in text
+    assert "1000 errors, 0 warnings, 0 notes\n" in text
+
+
 def test_a_time_before_the_first_event_is_not_told() -> None:
     text = render([replace(sample(), findings=(replace(finding(), time_ns=0),))])
     assert "0000:00:03.0  #812\n" in text

@@ -114,6 +114,8 @@ class Finding:
         message: one sentence with the numbers in it.
         signature: stable from run to run and kernel to kernel.
         evidence: the records that prove it, oldest first.
+        further: findings of the same rule, function and site that were counted, but not kept;
+            told by the first one that is kept.
         text: what the record that breaks the rule tells, in one line; empty until explained.
         suppression: what takes it out of the judgement, or None.
     """
@@ -130,6 +132,11 @@ class Finding:
     further: int = 0
     text: str = ""
     suppression: Suppression | None = None
+
+    @property
+    def occurrences(self) -> int:
+        """How many findings it stands for, itself included."""
+        return 1 + self.further
 
 
 @dataclass(frozen=True, kw_only=True)
