@@ -59,9 +59,15 @@ class Chunk:
         """The function of every record."""
         return np.ascontiguousarray(self.records["function"])
 
+    @cached_property
+    def kinds(self) -> frozenset[int]:
+        """The kinds that there are in it."""
+        return frozenset(np.flatnonzero(np.bincount(self.kind, minlength=256)).tolist())
+
     def rows(self, kinds: Iterable[int]) -> Rows:
         """The rows of these kinds, ascending."""
-        wanted = frozenset(int(kind) for kind in kinds)
+        # Kinds that there are none of tell no two requests apart.
+        wanted = self.kinds.intersection(kinds)
         found = self._rows.get(wanted)
         if found is None:
             table = np.zeros(256, bool)

@@ -20,10 +20,22 @@ from uvtrace.check.obligation import Obligation
 from uvtrace.check.program import Program, Run
 from uvtrace.check.rule import END, Rule, kinds_of
 from uvtrace.check.window import Window
+from uvtrace.trace.enums import Kind
 
 _EVIDENCE_MAX: Final = 8
 
 Kinds = frozenset[int] | None
+
+_FAMILIES: Final = (
+    frozenset({Kind.CONFIG_READ, Kind.CONFIG_WRITE}),
+    frozenset(range(Kind.MMIO_READ, Kind.PIO_WRITE + 1)),
+    frozenset(range(Kind.DMA_READ, Kind.INTX_DEASSERT + 1)),
+    frozenset({Kind.HANDLER_ENTER, Kind.HANDLER_EXIT}),
+    frozenset(range(Kind.MAP, Kind.MEMORY + 1)),
+    frozenset(range(Kind.IOMAP, Kind.ERROR + 1)),
+    frozenset(range(Kind.SNAPSHOT, Kind.LOSS + 1)),
+)
+"""Kinds that are looked at together: rules about some of them share columns and conditions."""
 
 
 @dataclass
@@ -154,10 +166,12 @@ class Judgement:
     def _frame(
         self, chunk: Chunk, kinds: Kinds, frames: dict[Kinds, tuple[Frame, Run]]
     ) -> tuple[Frame, Run]:
-        if kinds not in frames:
-            frame = Frame(chunk, None if kinds is None else chunk.rows(kinds))
-            frames[kinds] = frame, self.program.start(frame)
-        return frames[kinds]
+        # What is not there tells no two frames apart; a term is false of kinds it does not name.
+        there = None if kinds is None else _family(kinds) & chunk.kinds
+        if there not in frames:
+            frame = Frame(chunk, None if there is None else chunk.rows(there))
+            frames[there] = frame, self.program.start(frame)
+        return frames[there]
 
     def _judge(self, rules: Iterable[_Simple], frame: Frame, run: Run) -> list[_Hits]:
         if len(frame) == 0:
@@ -255,6 +269,10 @@ class Judgement:
 
 def _rows(frame: Frame, indices: NDArray[np.int64]) -> NDArray[np.int64]:
     return indices if frame.rows is None else frame.rows[indices]
+
+
+def _family(kinds: frozenset[int]) -> frozenset[int]:
+    return kinds.union(*(family for family in _FAMILIES if not family.isdisjoint(kinds)))
 
 
 def _kinds_of_several(terms: Iterable[Truth]) -> Kinds:

@@ -49,10 +49,12 @@ class MappingPass:
         rows = chunk.rows(_KINDS)
         self._make_room(len(chunk.rows(_MAKES)))
         calls = self._calls(chunk, rows)
-        told = np.zeros(len(calls), kernel.TOLD)
+        told = np.zeros(len(calls.row), kernel.TOLD)
         kernel.follow(self._table, self._state, calls, told, "overlap" in self._wanted)
-        own = calls["kind"] != kernel.LOSS
-        at = calls["row"][own]
+        own: slice | NDArray[np.bool_] = slice(None)
+        if (calls.kind == kernel.LOSS).any():
+            own = calls.kind != kernel.LOSS
+        at = calls.row[own]
         for column in self.columns:
             if column.name in self._wanted:
                 fill = -1 if column.name in kernel.POSITIONS else 0
@@ -64,33 +66,24 @@ class MappingPass:
         ):
             self._table = tables.grown(self._table)
 
-    def _calls(self, chunk: Chunk, rows: Rows) -> NDArray[np.void]:
+    def _calls(self, chunk: Chunk, rows: Rows) -> kernel.Calls:
         lost, lost_of = chunk.losses.of([Sight.MAP])
-        lasting = np.array(
-            [loss.lasting for loss in chunk.losses.told if Sight.MAP in loss.sights], bool
+        lasting = [loss.lasting for loss in chunk.losses.told if Sight.MAP in loss.sights]
+        kind = chunk.kind[rows]
+        for event in np.flatnonzero(kind == Kind.SNAPSHOT).tolist():
+            if self._tells_of_no_driver(chunk, int(rows[event])):
+                kind[event] = kernel.NO_DRIVER
+        function = chunk.function[rows].astype(np.int64)
+        is_lasting = np.zeros(len(rows), bool)
+        if len(lost):
+            order = np.argsort(np.concatenate((lost, rows)), kind="stable")
+            rows = np.concatenate((lost, rows))[order]
+            kind = np.concatenate((np.full(len(lost), kernel.LOSS, np.uint8), kind))[order]
+            function = np.concatenate((lost_of, function))[order]
+            is_lasting = np.concatenate((np.array(lasting, bool), is_lasting))[order]
+        return kernel.Calls(
+            rows, kind, function, is_lasting, chunk.records.view(kernel.CALL), chunk.first
         )
-        merged = np.concatenate((lost, rows))
-        order = np.argsort(merged, kind="stable")
-        at, is_loss = merged[order], (np.arange(len(merged)) < len(lost))[order]
-        calls = np.empty(len(at), kernel.CALL)
-        records = chunk.records[at]
-        for name in ("kind", "phase", "status", "function", "address", "length", "value"):
-            calls[name] = records[name]
-        dma = view_of(records, "dma")
-        for name in ("direction", "flavour", "attrs", "cpu_address", "phys", "entries", "nents"):
-            calls[name] = dma[name]
-        calls["row"] = at
-        calls["position"] = at + chunk.first
-        calls["boundary"] = view_of(records, "life")["segment_boundary"]
-        calls["coherent"] = view_of(records, "life")["new_state"]
-        calls["kind"][is_loss] = kernel.LOSS
-        calls["function"][is_loss] = lost_of
-        calls["lasting"] = False
-        calls["lasting"][is_loss] = lasting
-        for event in np.flatnonzero((calls["kind"] == Kind.SNAPSHOT) & ~is_loss).tolist():
-            if self._tells_of_no_driver(chunk, int(at[event])):
-                calls["kind"][event] = kernel.NO_DRIVER
-        return calls
 
     def _tells_of_no_driver(self, chunk: Chunk, row: int) -> bool:
         topic = view_of(chunk.records[row : row + 1], "meta")["topic"][0]

@@ -26,38 +26,63 @@ from uvtrace.check.passes.mapping_table import (
     forget_pool,
     remove,
 )
-from uvtrace.trace.enums import Kind, Phase, Status
+from uvtrace.trace.enums import Direction, Kind, Phase, Status
+from uvtrace.trace.layout import DMA_CALL, LIFE, RECORD, RECORD_SIZE, UNION_SIZE
 
 Row = Any
 """A row of a structured array: numba sees its fields as attributes."""
 
 LOSS, NO_DRIVER = 254, 255
 
+
+def _offset(dtype: np.dtype[np.void], name: str) -> int:
+    assert dtype.fields is not None
+    return int(dtype.fields[name][1])
+
+
+_UNION: Final = RECORD_SIZE - UNION_SIZE
 CALL: Final = np.dtype(
-    [
-        ("row", np.int64),
-        ("position", np.int64),
-        ("address", np.uint64),
-        ("length", np.uint64),
-        ("value", np.uint64),
-        ("cpu_address", np.uint64),
-        ("phys", np.uint64),
-        ("boundary", np.uint64),
-        ("function", np.int64),
-        ("attrs", np.uint32),
-        ("entries", np.uint32),
-        ("nents", np.uint32),
-        ("kind", np.uint8),
-        ("phase", np.uint8),
-        ("status", np.uint8),
-        ("direction", np.uint8),
-        ("flavour", np.uint8),
-        ("coherent", np.uint8),
-        ("lasting", np.uint8),
-    ]
+    {
+        "names": [
+            *("phase", "status", "address", "length", "value", "direction", "flavour", "attrs"),
+            *("cpu_address", "phys", "entries", "nents", "coherent", "boundary"),
+        ],
+        "formats": [
+            *(np.uint8, np.uint8, np.uint64, np.uint64, np.uint64, np.uint8, np.uint8, np.uint32),
+            *(np.uint64, np.uint64, np.uint32, np.uint32, np.uint8, np.uint64),
+        ],
+        "offsets": [
+            *(_offset(RECORD, name) for name in ("phase", "status", "address", "length", "value")),
+            *(
+                _UNION + _offset(DMA_CALL, name)
+                for name in (
+                    *("direction", "flavour", "attrs", "cpu_address", "phys", "entries", "nents"),
+                )
+            ),
+            _UNION + _offset(LIFE, "new_state"),
+            _UNION + _offset(LIFE, "segment_boundary"),
+        ],
+        "itemsize": RECORD_SIZE,
+    }
 )
-"""What the loop needs of an event."""
-TOLD: Final = np.dtype([(column.name, column.dtype) for column in mapping.COLUMNS])
+"""A record, as the fields that the loop needs of it."""
+
+
+class Calls(NamedTuple):
+    """The events of a chunk, in order: rows, kinds (also LOSS, NO_DRIVER), functions (-1: all).
+
+    ``records`` are all records of the chunk, dtype CALL; ``first`` is the first one's position.
+    """
+
+    row: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    function: NDArray[np.int64]
+    lasting: NDArray[np.bool_]
+    records: NDArray[np.void]
+    first: int
+
+
+TOLD: Final = np.dtype([(column.name, column.dtype) for column in mapping.COLUMNS], align=True)
 """What it tells of it: ``columns.mapping``."""
 POSITIONS: Final = frozenset(
     column.name for column in mapping.COLUMNS if isinstance(column, EventColumn)
@@ -108,13 +133,14 @@ _UNKNOWN, _NEVER = int(MappingState.UNKNOWN), int(MappingState.NEVER)
 _IS_LIVE, _IS_GONE = int(MappingState.LIVE), int(MappingState.GONE)
 _ALL_64: Final = np.uint64(mapping.ALL_ONES)
 _CPU, _DEVICE = int(Owner.CPU), int(Owner.DEVICE)
+_TO_DEVICE, _FROM_DEVICE = int(Direction.TO_DEVICE), int(Direction.FROM_DEVICE)
 
 
 @numba.njit(cache=True)
 def follow(
     table: Table,
     state: State,
-    calls: NDArray[np.void],
+    calls: Calls,
     told: NDArray[np.void],
     with_overlaps: bool,
 ) -> None:
@@ -122,38 +148,37 @@ def follow(
 
     Args:
         table, state: changed in place.
-        calls: dtype CALL, in order.
+        calls: in order.
         told: dtype TOLD, zeroed: what is told of each.
         with_overlaps: look for overlapping mappings, too.
     """
     functions = len(state.complete)
-    for i in range(len(calls)):
-        call = calls[i]
-        one = told[i]
+    for i in range(len(calls.row)):
+        one, f, kind = told[i], calls.function[i], calls.kind[i]
         _untold(one)
-        f = call.function
-        if call.kind == LOSS:
+        if kind == LOSS:
             for each in range(0 if f < 0 else f, functions if f < 0 else min(f + 1, functions)):
-                _lose(table, state, each, call.lasting)
+                _lose(table, state, each, calls.lasting[i])
             continue
         if f < 0 or f >= functions:
             continue
-        _limits(state, f, call, one)
-        if call.kind == _MAP or call.kind == _ALLOC or call.kind == _POOL_ALLOC:
+        call, position = calls.records[calls.row[i]], calls.first + calls.row[i]
+        _limits(state, f, kind, one)
+        if kind in (_MAP, _ALLOC, _POOL_ALLOC):
             # Made once the call has returned, and only if it succeeded.
             if call.phase != _REQUEST and call.status == _OK:
-                _make(table, state, f, call, one, with_overlaps)
-        elif call.kind == _UNMAP or call.kind == _FREE or call.kind == _POOL_FREE:
+                _make(table, state, f, kind, position, call, one, with_overlaps)
+        elif kind in (_UNMAP, _FREE, _POOL_FREE):
             if call.phase != _COMPLETION:
-                _remove(table, state, f, call, one)
-        elif call.kind == _DMA_READ or call.kind == _DMA_WRITE:
-            _look(table, state, f, call, one)
-        elif call.kind == _FOR_CPU or call.kind == _FOR_DEVICE:
-            _sync(table, state, f, call, one)
-        elif call.kind == _POOL_DESTROY:
+                _remove(table, state, f, kind, position, call, one)
+        elif kind in (_DMA_READ, _DMA_WRITE):
+            _look(table, state, f, kind, call, one)
+        elif kind in (_FOR_CPU, _FOR_DEVICE):
+            _sync(table, state, f, kind, position, call, one)
+        elif kind == _POOL_DESTROY:
             forget_pool(table, f, call.phys)
         else:
-            _live(table, state, f, call)
+            _live(table, state, f, kind, position, call)
         if one.mapping_state == _UNKNOWN:
             _blank(one)
         one.live_mappings = table.live[f]
@@ -194,16 +219,16 @@ def _lose(table: Table, state: State, f: int, lasting: int) -> None:
 
 
 @numba.njit(cache=True)
-def _live(table: Table, state: State, f: int, call: Row) -> None:
-    if call.kind == _MASK and call.status == _OK:
+def _live(table: Table, state: State, f: int, kind: int, position: int, call: Row) -> None:
+    if kind == _MASK and call.status == _OK:
         # One call may set both: a record of each comes of it.
         which = 1 if call.coherent else 0
         state.masks[f, which] = call.value
-        state.masks_since[f, which] = call.position
-    elif call.kind == _LIMIT:
+        state.masks_since[f, which] = position
+    elif kind == _LIMIT:
         state.segment[f, 0] = call.value
         state.segment[f, 1] = call.boundary
-    elif call.kind == NO_DRIVER or (call.kind == _PROBE and call.phase != _COMPLETION):
+    elif kind == NO_DRIVER or (kind == _PROBE and call.phase != _COMPLETION):
         # No driver holds anything yet.
         if state.used[f]:
             forget_function(table, f)
@@ -212,8 +237,8 @@ def _live(table: Table, state: State, f: int, call: Row) -> None:
 
 
 @numba.njit(cache=True)
-def _limits(state: State, f: int, call: Row, one: Row) -> None:
-    which = 0 if call.kind == _MAP else 1
+def _limits(state: State, f: int, kind: int, one: Row) -> None:
+    which = 0 if kind == _MAP else 1
     one.dma_mask = state.masks[f, which]
     one.dma_mask_since = state.masks_since[f, which]
     one.max_segment = state.segment[f, 0]
@@ -228,8 +253,17 @@ def _family(kind: int) -> int:
 
 
 @numba.njit(cache=True)
-def _make(table: Table, state: State, f: int, call: Row, one: Row, with_overlaps: bool) -> None:
-    family = _family(call.kind)
+def _make(
+    table: Table,
+    state: State,
+    f: int,
+    kind: int,
+    position: int,
+    call: Row,
+    one: Row,
+    with_overlaps: bool,
+) -> None:
+    family = _family(kind)
     if with_overlaps and family == _STREAMING:
         other = find_overlap(
             table, f, call.address, call.length, call.direction, np.uint32(call.attrs)
@@ -245,7 +279,7 @@ def _make(table: Table, state: State, f: int, call: Row, one: Row, with_overlaps
     new = table.entries[entry]
     new.address, new.length = call.address, call.length
     new.cpu_address, new.pool = call.cpu_address, call.phys
-    new.made, new.gone, new.synced = call.position, -1, -1
+    new.made, new.gone, new.synced = position, -1, -1
     new.attrs, new.nents, new.entries = call.attrs, call.nents, call.entries
     new.function, new.family = f, family
     new.direction, new.flavour, new.owner = call.direction, call.flavour, _DEVICE
@@ -276,15 +310,17 @@ def _tell(table: Table, entry: int, address: np.uint64, one: Row) -> None:
 
 
 @numba.njit(cache=True)
-def _remove(table: Table, state: State, f: int, call: Row, one: Row) -> None:
-    family = _family(call.kind)
+def _remove(
+    table: Table, state: State, f: int, kind: int, position: int, call: Row, one: Row
+) -> None:
+    family = _family(kind)
     entry = find_start(table, f, family, call.address, call.length, call.direction, call.flavour)
     if entry >= 0:
         _tell(table, entry, call.address, one)
         if not state.complete[f] and one.mapping_length != call.length:
             # It may be another one, made unseen.
             one.mapping_state = _UNKNOWN
-        remove(table, entry, call.position)
+        remove(table, entry, position)
         return
     for other_family in range(3):
         if other_family == family:
@@ -306,8 +342,15 @@ def _remove(table: Table, state: State, f: int, call: Row, one: Row) -> None:
 
 
 @numba.njit(cache=True)
-def _look(table: Table, state: State, f: int, call: Row, one: Row) -> int:
-    entry = find_around(table, f, call.address, call.length)
+def _look(table: Table, state: State, f: int, kind: int, call: Row, one: Row) -> int:
+    wanted, refused = -1, -1
+    if kind == _DMA_READ:
+        refused = _FROM_DEVICE
+    elif kind == _DMA_WRITE:
+        refused = _TO_DEVICE
+    else:
+        wanted = int(call.direction)
+    entry = find_around(table, f, call.address, call.length, wanted, refused)
     if entry >= 0:
         _tell(table, entry, call.address, one)
     else:
@@ -318,8 +361,10 @@ def _look(table: Table, state: State, f: int, call: Row, one: Row) -> int:
 
 
 @numba.njit(cache=True)
-def _sync(table: Table, state: State, f: int, call: Row, one: Row) -> None:
-    entry = _look(table, state, f, call, one)
+def _sync(
+    table: Table, state: State, f: int, kind: int, position: int, call: Row, one: Row
+) -> None:
+    entry = _look(table, state, f, kind, call, one)
     if entry >= 0 and table.entries[entry].state != DEAD:
-        table.entries[entry].owner = _CPU if call.kind == _FOR_CPU else _DEVICE
-        table.entries[entry].synced = call.position
+        table.entries[entry].owner = _CPU if kind == _FOR_CPU else _DEVICE
+        table.entries[entry].synced = position

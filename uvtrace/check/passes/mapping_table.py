@@ -48,7 +48,8 @@ ENTRY: Final = np.dtype(
         ("level", np.uint8),
         ("next", np.int32, (2,)),
         ("previous", np.int32, (2,)),
-    ]
+    ],
+    align=True,
 )
 """A mapping. ``next`` and ``previous`` chain the entries of each of its cells: node 2 * entry +
 side; -1 ends a chain, -2 - bucket is its head."""
@@ -314,13 +315,22 @@ def _fit(one: Any, length: np.uint64, direction: int, flavour: int) -> int:
 
 
 @numba.njit(cache=True)
-def find_around(table: Table, function: int, address: np.uint64, length: np.uint64) -> int:
+def find_around(
+    table: Table,
+    function: int,
+    address: np.uint64,
+    length: np.uint64,
+    wanted: int,
+    refused: int,
+) -> int:
     """A live mapping that holds an address, else the one there that went last; -1 none.
 
-    Of several live ones, one that holds all of ``length`` bytes goes first, then a streaming
-    mapping before the coherent memory that it may lie in, then the youngest.
+    Of several live ones, one that holds all of ``length`` bytes goes first, then one of the
+    direction ``wanted`` or at least not ``refused`` (-1: any), then a streaming mapping before the
+    coherent memory that it may lie in, then the youngest. A block that was given back to its pool
+    goes before the pages behind the pool, which live on.
     """
-    best, best_rank, best_id = -1, np.int64(-1), np.int64(-1)
+    best, best_rank, best_id = -1, -1, np.int64(-1)
     for level in range(_LEVELS):
         if table.levels[level] == 0:
             continue
@@ -332,10 +342,9 @@ def find_around(table: Table, function: int, address: np.uint64, length: np.uint
                 and address >= one.address
                 and address - one.address < one.length
             ):
-                room = one.length - (address - one.address)
-                rank = np.int64(0)
-                if one.state == LIVE:
-                    rank = 4 + 2 * np.int64(length <= room) + np.int64(one.family != 1)
+                fits = length <= one.length - (address - one.address)
+                suits = one.direction != refused and (wanted < 0 or one.direction == wanted)
+                rank = _rank(one, fits, suits)
                 order = one.id if one.state == LIVE else one.gone
                 if rank > best_rank or (rank == best_rank and order > best_id):
                     best, best_rank, best_id = node // 2, rank, order
@@ -361,7 +370,7 @@ def forget_pool(table: Table, function: int, pool: np.uint64) -> None:
 
 
 _SKIP_CPU_SYNC: Final = np.uint32(1 << 5)
-_TO_DEVICE, _POOL_FLAVOUR, _POOL_FAMILY = 1, 3, 2
+_TO_DEVICE, _POOL_FLAVOUR, _COHERENT_FAMILY, _POOL_FAMILY = 1, 3, 1, 2
 _CELLS_MAX: Final = 256
 
 
@@ -422,3 +431,16 @@ def _overlap_in(
             return int(node // 2)
         node = one.next[node % 2]
     return -1
+
+
+@numba.njit(cache=True)
+def _rank(one: Any, fits: bool, suits: bool) -> int:
+    if one.state != LIVE:
+        return 3 if one.family == _POOL_FAMILY else 0
+    if one.family == _COHERENT_FAMILY and one.flavour == _POOL_FLAVOUR:
+        return 2
+    if one.family == _POOL_FAMILY and not fits:
+        # What runs past a block is still in memory that the pool has mapped.
+        return 1
+    streams = one.family != _COHERENT_FAMILY
+    return 8 + 4 * int(fits) + 2 * int(suits) + int(streams)
