@@ -38,6 +38,10 @@ _WRITTEN_MAX: Final = 1024
 """Places in one mapping that writes are remembered of."""
 _SEGMENTS_MAX: Final = 1 << 12
 """Segments of a list that an access is followed over."""
+_RUNS_MAX: Final = 1 << 12
+"""Segments of which it is remembered how far those behind them reach."""
+_PENDING_MAX: Final = 1 << 12
+"""A function's reads that are taken to be outstanding; older ones are given up."""
 
 
 @dataclass
@@ -72,6 +76,7 @@ class DevicePass:
         self._functions: dict[int, _Function] = {}
         self._failed: dict[tuple[int, int], int] = {}
         """The last failed mapping by function and thread, until a register is written."""
+        self._run_ends: dict[int, int] = {}
         self._device_seen = False
 
     def run(self, chunk: Chunk) -> None:
@@ -95,22 +100,15 @@ class DevicePass:
 
     def _runs_on(self, chunk: Chunk, row: int) -> bool:
         """Whether an access beyond a segment stays in those that follow it in its list."""
-        missing = int(chunk.column("length")[row]) - int(chunk.column("mapping_room")[row])
-        made = int(chunk.column("mapping_made")[row])
-        first = self._trace[made : made + 1 + _SEGMENTS_MAX].records
-        dma = view_of(first, "dma")
-        if int(chunk.column("mapping_flavour")[row]) != Flavour.SG or len(first) == 0:
+        if int(chunk.column("mapping_flavour")[row]) != Flavour.SG:
             return False
-        end = int(first["address"][0]) + int(first["length"][0])
-        for later in range(1, int(dma["entries"][0]) - int(dma["entry"][0])):
-            if missing <= 0 or later >= len(first):
-                break
-            segment = first[later]
-            if segment["tag"] != first["tag"][0] or int(segment["address"]) != end:
-                break
-            end += int(segment["length"])
-            missing -= int(segment["length"])
-        return missing <= 0
+        made = int(chunk.column("mapping_made")[row])
+        if made not in self._run_ends:
+            if len(self._run_ends) >= _RUNS_MAX:
+                self._run_ends.clear()
+            self._run_ends[made] = _run_end(self._trace, made)
+        end = int(chunk.column("address")[row]) + int(chunk.column("length")[row])
+        return end <= self._run_ends[made]
 
     def _meets_synced(self, chunk: Chunk, row: int) -> bool:
         """Whether an access meets the bytes of the mapping's last sync."""
@@ -197,6 +195,8 @@ class DevicePass:
         if kind == Kind.DMA_READ:
             used.reads += 1
             if phase == Phase.REQUEST:
+                if len(of.pending) >= _PENDING_MAX:
+                    del of.pending[next(iter(of.pending))]
                 of.pending[tag] = [mapping, chunk.first + row, length]
             return
         used.writes += 1
@@ -208,6 +208,19 @@ class DevicePass:
             told["overwritten"].append((row, before))
         if len(used.written) < _WRITTEN_MAX or before >= 0:
             used.written[address] = chunk.first + row
+
+
+def _run_end(trace: Trace, made: int) -> int:
+    """The end of the memory that a segment and those that follow it in its list map without gap."""
+    first = trace[made : made + 1].records
+    dma = view_of(first, "dma")
+    left = min(int(dma["entries"][0]) - int(dma["entry"][0]), _SEGMENTS_MAX)
+    end = int(first["address"][0]) + int(first["length"][0])
+    for segment in trace[made + 1 : made + max(left, 1)].records:
+        if segment["tag"] != first["tag"][0] or int(segment["address"]) != end:
+            break
+        end += int(segment["length"])
+    return end
 
 
 def _answer(of: _Function, tag: int, length: int, status: int) -> None:
