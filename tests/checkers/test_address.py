@@ -105,6 +105,12 @@ def test_an_access_after_the_region_was_released_breaks_adr005_and_names_the_rel
     assert [(e.seq, e.role) for e in findings[0].evidence] == [(3, "released")]
 
 
+def test_a_part_of_a_region_that_is_released_leaves_the_whole_for_adr005() -> None:
+    story = Story().begin().probe().region_request(0).region_request(0, length=0x100)
+    story.region_release(0, length=0x100).mmio_read(8)
+    assert judge(story, "ADR005") == (Verdict.PASS, [])
+
+
 def test_a_driver_that_never_requests_its_region_passes_adr005() -> None:
     assert judge(Story().probe().mmio_read(8), "ADR005")[1] == []
 

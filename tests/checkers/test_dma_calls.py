@@ -156,3 +156,8 @@ def test_what_was_mapped_before_recording_is_not_accused(rule: str) -> None:
     story = Story().unmap(0x1000, 64).sync_for_cpu(0x2000, 64).free(0x8000, 64)
     verdict, findings = judge(story, rule)
     assert (verdict, findings) == (Verdict.UNKNOWN, [])
+
+
+def test_of_two_mappings_of_one_buffer_a_sync_finds_the_one_of_its_direction() -> None:
+    story = Story().probe().map(0x1000, 64, "FROM_DEVICE").map(0x1000, 64, "TO_DEVICE")
+    assert said(story.sync_for_cpu(0x1000, 64, "FROM_DEVICE"), "DMA016") == []

@@ -8,7 +8,9 @@ import pytest
 from tests.checkers.spaces import config_space
 from tests.checkers.verdicts import judge
 from tests.story import Story
+from uvtrace.check.engine import check
 from uvtrace.check.results import Verdict
+from uvtrace.check.rules import Selection
 from uvtrace.trace.enums import Flag, Phase
 
 COOKIE = 2**64 - 1
@@ -216,3 +218,41 @@ def test_a_mapping_that_the_device_also_used_as_declared_is_dma004_s_alone() -> 
     story = Story().probe().map(0x1000, 64, "FROM_DEVICE").dma_read(0x1000, 4)
     story.dma_write(0x1000, 64).unmap(0x1000, 64, "FROM_DEVICE")
     assert judge(story, "DMA032") == (Verdict.PASS, [])
+
+
+def pool() -> Story:
+    """A pool of blocks of 64 bytes; one of them is in use."""
+    story = Story().probe().pool_create(1, 64).alloc(0x8000, 4096, flavour="POOL")
+    return story.pool_alloc(1, 0x8000, 64)
+
+
+def test_a_block_that_was_given_back_to_its_pool_breaks_dma002_though_the_page_lives_on() -> None:
+    story = pool().dma_read(0x8000, 64).pool_free(1, 0x8000)
+    assert judge(story, "DMA002") == (Verdict.PASS, [])
+    assert len(said(story.dma_read(0x8000, 64), "DMA002")) == 1
+
+
+def test_a_device_that_fetches_a_little_beyond_its_block_is_still_in_the_pool() -> None:
+    assert judge(pool().dma_read(0x8020, 64), "DMA003") == (Verdict.PASS, [])
+
+
+def test_of_two_mappings_of_one_buffer_a_device_may_use_the_one_that_allows_it() -> None:
+    story = Story().probe().map(0x1000, 64, "FROM_DEVICE").map(0x1000, 64, "TO_DEVICE")
+    assert judge(story.dma_write(0x1000, 64).dma_read(0x1000, 64), "DMA004") == (Verdict.PASS, [])
+
+
+@pytest.mark.parametrize(
+    ("story", "rule"),
+    [
+        (Story().probe().unmap(COOKIE, 64), "DMA013"),
+        (Story().probe().sync_for_cpu(COOKIE, 64), "DMA013"),
+        (Story().probe().dma_read(COOKIE, 1), "DMA013"),
+        (Story().probe().alloc(0x8000, 64).free(0x8000, 32), "DMA023"),
+        (Story().probe().map(0x1000, 64).unmap(0x1000, 64).unmap(0x1000, 64), "DMA010"),
+    ],
+)
+def test_of_several_rules_that_one_event_breaks_the_most_specific_is_reported_alone(
+    story: Story, rule: str
+) -> None:
+    results = check(story.trace(), selection=Selection(select=("DMA",)))
+    assert [finding.rule for finding in results.findings] == [rule]

@@ -29,6 +29,7 @@ _IORESOURCE_MEM, _IORESOURCE_PREFETCH = 0x200, 0x2000
 _RING: Final = 1 << 16
 """Iomaps that are remembered: those with the latest numbers."""
 _BARS: Final = 7
+_REGIONS_MAX: Final = 100
 
 _IOMAP, _IOUNMAP = int(Kind.IOMAP), int(Kind.IOUNMAP)
 _REQUEST_REGION, _RELEASE_REGION = int(Kind.REGION_REQUEST), int(Kind.REGION_RELEASE)
@@ -198,7 +199,7 @@ def _tell(
         told[2, i] = state.iomap[slot]
         told[3, i] = state.made[slot]
         told[4, i] = state.gone[slot]
-    told[5, i] = state.region[f, bar]
+    told[5, i] = min(state.region[f, bar], 1)
     told[6, i] = state.region_since[f, bar]
 
 
@@ -217,9 +218,12 @@ def _live(state: _State, events: _Events, i: int, f: int, position: int) -> None
             state.number[slot], state.made[slot] = number, -1
         state.iomap[slot], state.gone[slot] = _GONE, position
     elif kind == _REQUEST_REGION and events.phase[i] != _REQUEST and events.ok[i]:
-        state.region[f, bar], state.region_since[f, bar] = 1, position
+        # Parts of a BAR are requested beside the whole: the last release counts.
+        state.region[f, bar] = min(max(state.region[f, bar], 0) + 1, _REGIONS_MAX)
+        state.region_since[f, bar] = position
     elif kind == _RELEASE_REGION and events.phase[i] != _COMPLETION:
-        state.region[f, bar], state.region_since[f, bar] = 0, position
+        state.region[f, bar] = max(state.region[f, bar] - 1, min(state.region[f, bar], 0))
+        state.region_since[f, bar] = position
 
 
 @numba.njit(cache=True)
