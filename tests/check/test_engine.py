@@ -52,7 +52,7 @@ def test_every_fault_of_a_faulty_story_is_found() -> None:
 
 
 def test_without_its_faults_the_story_is_ok() -> None:
-    story = Story().begin().probe().config_write(0x04, 0x6).region_request()
+    story = Story().begin().probe().config_write(0x04, 0x2).region_request()
     story.iomap().mmio_read(0).iounmap().region_release()
     results = uvtrace.check(story.remove().unbound().trace())
     assert results.ok

@@ -288,9 +288,16 @@ def _write(state: State, events: Events, i: int, f: int, position: int) -> None:
 
 @numba.njit(cache=True)
 def _write_bar(state: State, f: int, bar: int, position: int) -> None:
-    if _bits(state, f, _BAR_BASE + 4 * bar, 4) == 0xFFFFFFFF:
+    if _is_all_ones(state, f, bar):
         state.fields[f, _ALL_ONES_SINCE] = position
     state.written[f] |= 1 << bar
+
+
+@numba.njit(cache=True)
+def _is_all_ones(state: State, f: int, bar: int) -> bool:
+    """Whether a BAR holds all the ones that can be written to it."""
+    at = _BAR_BASE + 4 * bar
+    return bool(_bits(state, f, at, 4) | np.int64(state.read_only[f, at]) == 0xFFFFFFFF)
 
 
 @numba.njit(cache=True)
@@ -433,7 +440,7 @@ def _derive_bars(state: State, f: int) -> None:
         unknown = unknown or value < 0
         is_high = bar > 0 and wide >> (bar - 1) & 1
         # The upper half of a 64-bit BAR may hold all ones: of an address, not of sizing.
-        if value == 0xFFFFFFFF and not is_high:
+        if not is_high and _is_all_ones(state, f, bar):
             ones |= 1 << bar
         if wide >> bar & 1:
             both = state.written[f] >> bar & 3

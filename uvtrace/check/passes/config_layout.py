@@ -125,6 +125,7 @@ def layout_of(space: bytes, total: int) -> Layout:
     layout.places[:] = -1
     layout.places[Place.SIZE] = total if total in (256, SPACE) else SPACE
     layout.places[Place.BARS_64] = _bars_of_64_bits(space)
+    _mark_bars(layout, space)
     found, layout.places[Place.FAULT] = _capabilities(space)
     for start, end, number in found:
         layout.capability[start:end] = number
@@ -154,6 +155,16 @@ def _mark(layout: Layout, base: int, registers: tuple[_Bits, ...]) -> None:
             layout.read_only[at] = read_only >> 8 * byte & 0xFF
             layout.reserved[at] = reserved >> 8 * byte & 0xFF
             layout.clear[at] = clear >> 8 * byte & 0xFF
+
+
+def _mark_bars(layout: Layout, space: bytes) -> None:
+    """What a BAR says of itself in its lowest bits cannot be written."""
+    wide = _bars_of_64_bits(space)
+    for bar in range(6):
+        at = 0x10 + 4 * bar
+        is_high = bar > 0 and wide >> (bar - 1) & 1
+        if len(space) >= HEADER and not is_high:
+            layout.read_only[at] = 0x3 if space[at] & 1 else 0xF
 
 
 def _bars_of_64_bits(space: bytes) -> int:
