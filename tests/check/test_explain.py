@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import pickle
+from dataclasses import asdict, replace
 
 import pytest
 
-from tests.reports.samples import RULES, finding
+from tests.reports.samples import finding
 from tests.story import Story
 from uvtrace.check import explain
+from uvtrace.check.columns import record
 from uvtrace.check.explain import explained, first_of_each
-from uvtrace.check.results import Evidence, Results, RuleVerdict, Verdict
+from uvtrace.check.results import Evidence, Results, RuleText, RuleVerdict, Verdict
+from uvtrace.check.rule import Rule, rule
+from uvtrace.check.rules import Severity
 from uvtrace.trace.trace import Trace
 
 
@@ -47,15 +51,35 @@ def test_a_record_that_is_not_there_stays_without_words() -> None:
     assert (found.text, found.evidence[0].text) == ("", "")
 
 
+def _rule(statement: str, rule_id: str = "DMA007") -> Rule:
+    return rule(
+        rule_id,
+        statement,
+        violation=record.length == 1,
+        message="wrong",
+        source="a specification",
+        severity=Severity.NOTE,
+    )
+
+
 def test_the_trace_and_the_rules_speak() -> None:
-    results = explained(_results(), _trace(), RULES)
+    rules = (_rule("first"), _rule("second"), _rule("never judged", "CFG001"))
+    results = explained(_results(), _trace(), rules)
     assert results.start_ns == 5_000
     assert results.kernel == "6.1.0-test"
     assert results.functions["0000:00:03.0"].driver == "e1000"
     # Only of rules that were judged, and of several declarations the first.
-    assert set(results.rules) == {"DMA007"}
-    twice = (replace(RULES[1], statement="first"), RULES[1])
-    assert explained(_results(), _trace(), twice).rules["DMA007"].statement == "first"
+    assert results.rules == {
+        "DMA007": RuleText(
+            id="DMA007", statement="first", source="a specification", severity=Severity.NOTE
+        )
+    }
+
+
+def test_results_can_be_sent_to_another_process() -> None:
+    results = explained(_results(Evidence(1, "mapped")), _trace(), [_rule("first")])
+    assert pickle.loads(pickle.dumps(results)) == results
+    assert asdict(results)["findings"][0]["text"] == results.findings[0].text
 
 
 def test_a_storm_is_explained_first_of_each_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import replace
 
 from uvtrace.check.results import (
     WHOLE_TRACE,
     Evidence,
     Finding,
     Results,
+    RuleText,
     RuleVerdict,
     Suppression,
     Verdict,
@@ -27,25 +27,27 @@ HOSTILE = (
 """What a name in a trace may hold at worst."""
 
 
-@dataclass(frozen=True)
-class Words:
-    """A rule as reports see it."""
-
-    id: str
-    statement: str
-    source: str = "a specification, section 1"
-    example: str = "a short story"
-    severity: Severity = Severity.ERROR
-
-
+_SPEC = "a specification, section 1"
 RULES = (
-    Words("DMA001", "device accesses an address that was never mapped"),
-    Words("DMA007", "unmap or free with another size", "Linux kernel/dma/debug.c", "2048, 1522"),
-    Words("CFG004", "write to a read-only field", severity=Severity.WARNING),
-    Words("CFG007", "misaligned config access"),
-    Words("ADR001", "access outside every BAR"),
-    Words("ADR005", "MMIO after unbind"),
-    Words("TRC001", "records were lost"),
+    RuleText(
+        id="DMA001", statement="device accesses an address that was never mapped", source=_SPEC
+    ),
+    RuleText(
+        id="DMA007",
+        statement="unmap or free with another size",
+        source="Linux kernel/dma/debug.c",
+        example="2048, 1522",
+    ),
+    RuleText(
+        id="CFG004",
+        statement="write to a read-only field",
+        source=_SPEC,
+        severity=Severity.WARNING,
+    ),
+    RuleText(id="CFG007", statement="misaligned config access", source=_SPEC),
+    RuleText(id="ADR001", statement="access outside every BAR", source=_SPEC),
+    RuleText(id="ADR005", statement="MMIO after unbind", source=_SPEC),
+    RuleText(id="TRC001", statement="records were lost", source=_SPEC),
 )
 ACCEPTED = Suppression(
     rule="ADR005",
@@ -103,10 +105,8 @@ def sample(*, file: str = "runs/e1000-6.1.pcapng.zst") -> Results:
         start_ns=2_000_000_000,
         start_real_ns=1_700_000_000_123_456_789,
         kernel="6.1.0-56-amd64",
-        functions=MappingProxyType(
-            {NIC: Function(0, NIC, "e1000, 8086:100e", "e1000", 0x8086, 0x100E)}
-        ),
-        rules=MappingProxyType({rule.id: rule for rule in RULES}),
+        functions={NIC: Function(0, NIC, "e1000, 8086:100e", "e1000", 0x8086, 0x100E)},
+        rules={rule.id: rule for rule in RULES},
     )
 
 
@@ -146,7 +146,7 @@ def hostile() -> Results:
         ),
         damage=HOSTILE,
         kernel=HOSTILE,
-        functions=MappingProxyType({HOSTILE: function}),
+        functions={HOSTILE: function},
     )
 
 

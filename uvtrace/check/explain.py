@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 from uvtrace.check.results import Evidence, Finding, Results, RuleText
+from uvtrace.check.rule import Rule
 from uvtrace.check.rules import Selection
 from uvtrace.trace import descriptions
 from uvtrace.trace.moments import rows_of, start_ns
@@ -33,7 +33,7 @@ def judge(trace: Trace, *, selection: Selection | None = None) -> Results:
     return explained(check(trace, selection=selection), trace, installed_rules())
 
 
-def explained(results: Results, trace: Trace, rules: Iterable[RuleText] = ()) -> Results:
+def explained(results: Results, trace: Trace, rules: Iterable[Rule] = ()) -> Results:
     """The same results, with the trace's and the rules' words in them.
 
     Args:
@@ -51,15 +51,25 @@ def explained(results: Results, trace: Trace, rules: Iterable[RuleText] = ()) ->
     words: dict[str, RuleText] = {}
     for rule in rules:
         if rule.id in judged:
-            words.setdefault(rule.id, rule)
+            words.setdefault(rule.id, _words(rule))
     return replace(
         results,
         findings=tuple(_worded(finding, texts) for finding in results.findings),
         start_ns=start_ns(trace),
         start_real_ns=trace.wall_time_ns(0) if len(trace) else None,
         kernel=_kernel(trace),
-        functions=MappingProxyType({function.name: function for function in trace.functions}),
-        rules=MappingProxyType(words),
+        functions={function.name: function for function in trace.functions},
+        rules=words,
+    )
+
+
+def _words(rule: Rule) -> RuleText:
+    return RuleText(
+        id=rule.id,
+        statement=rule.statement,
+        source=rule.source,
+        example=rule.example,
+        severity=rule.severity,
     )
 
 

@@ -13,8 +13,6 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Protocol
 
 from uvtrace.check.rules import Severity
 from uvtrace.trace.functions import Function
@@ -34,28 +32,23 @@ class Verdict(StrEnum):
     """The capture could have shown it, but nothing that the rule judges happened."""
 
 
-class RuleText(Protocol):
-    """What a report says of a rule; see :class:`uvtrace.check.rule.Rule`."""
+@dataclass(frozen=True, kw_only=True)
+class RuleText:
+    """What a report says of a rule.
 
-    @property
-    def id(self) -> str:
-        """Its permanent ID."""
+    Attributes:
+        id: its permanent ID.
+        statement: what is wrong when it fires, in one phrase.
+        source: what makes it a rule.
+        example: a short story that breaks it; may be empty.
+        severity: of its findings.
+    """
 
-    @property
-    def statement(self) -> str:
-        """What is wrong when it fires, in one phrase."""
-
-    @property
-    def source(self) -> str:
-        """What makes it a rule."""
-
-    @property
-    def example(self) -> str:
-        """A short story that breaks it."""
-
-    @property
-    def severity(self) -> Severity:
-        """Of its findings."""
+    id: str
+    statement: str
+    source: str
+    example: str = ""
+    severity: Severity = Severity.ERROR
 
 
 @dataclass(frozen=True)
@@ -179,8 +172,8 @@ class Results:
     start_ns: int = 0
     start_real_ns: int | None = None
     kernel: str = ""
-    functions: Mapping[str, Function] = field(default_factory=lambda: MappingProxyType({}))
-    rules: Mapping[str, RuleText] = field(default_factory=lambda: MappingProxyType({}))
+    functions: Mapping[str, Function] = field(default_factory=dict)
+    rules: Mapping[str, RuleText] = field(default_factory=dict)
 
     @property
     def counted(self) -> tuple[Finding, ...]:
