@@ -99,10 +99,13 @@ CFG004 = rule(
     source=_BASE + "7.4 Configuration Register Types, RO",
     example="the driver writes another value to Device ID",
 )
-# Bit 0 of a BAR is read-only and tells I/O from memory; below lie the type bits. The upper half
-# of a 64-bit BAR has no such bits.
-_is_io_bar = (config.old_value.bits(0, 1) == 1) & (config.read_only_bits.bits(0, 1) == 1)
-_moved = (_changed & choose(_is_io_bar, 0xFFFFFFFC, 0xFFFFFFF0)) != 0
+# Bit 0 of a BAR is read-only and tells I/O from memory, above it lie the type bits; the upper half
+# of a 64-bit BAR has none of these.
+_bar = (record.offset.bits(0, 12) - _FIRST_BAR) >> 2
+_is_upper = (((recovery.bars_wide << 1) >> _bar) & 1) == 1
+_is_io_bar = (config.old_value.bits(0, 1) == 1) & ~_is_upper
+_address_bits = choose(_is_upper, 0xFFFFFFFF, choose(_is_io_bar, 0xFFFFFFFC, 0xFFFFFFF0))
+_moved = (_changed & _address_bits) != 0
 _decodes = (_is_io_bar & config.io_enable) | (~_is_io_bar & config.memory_enable)
 CFG005 = rule(
     "CFG005",

@@ -11,6 +11,7 @@ from uvtrace.check.expression import choose
 from uvtrace.check.rule import rule
 from uvtrace.check.rules import Severity, Sight
 from uvtrace.check.terms import (
+    has_msix,
     in_bar,
     is_at_host,
     is_executed,
@@ -156,7 +157,7 @@ REG008 = rule(
     "access to an address that holds no register",
     needs={Sight.MMIO, Sight.REGS},
     applies=(_reads | _writes) & is_first_part,
-    violation=(registers.register == _NO_REGISTER) & ~_in_vectors,
+    violation=(registers.register == _NO_REGISTER) & ~(has_msix & _in_vectors),
     message="{access} of {width} bytes at BAR {bar} + {offset:#x}, where there is no register",
     source="the device's register description",
     example="the driver reads a register that only another revision has",

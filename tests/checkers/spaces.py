@@ -22,6 +22,7 @@ def config_space(
     msi_data: int = 0x4021,
     msix_control: int = 0x0002,
     msix_bar: int = 0,
+    msix: bool = True,
     last_pointer: int = 0,
     size: int = 256,
 ) -> bytes:
@@ -29,7 +30,7 @@ def config_space(
 
     ``payload_supported`` is the encoding (0: 128 bytes); ``msix_control`` holds the size - 1, and
     the table is at offset 0x10000 of ``msix_bar``, the PBA at 0x11000; ``last_pointer`` is where
-    the last capability points to.
+    the last capability points to; without ``msix`` that one is not in the list.
     """
     space = bytearray(size)
 
@@ -47,7 +48,7 @@ def config_space(
     put(MSI, 4, msi_control << 16 | EXPRESS << 8 | 0x05)
     put(MSI + 4, 8, msi_address)
     put(MSI + 12, 2, msi_data)
-    put(EXPRESS, 4, 0x0002 << 16 | MSIX << 8 | 0x10)
+    put(EXPRESS, 4, 0x0002 << 16 | (MSIX if msix else 0) << 8 | 0x10)
     put(EXPRESS + 4, 4, 0x10000000 | payload_supported)
     put(DEVICE_CONTROL, 2, 0x2010)
     put(MSIX, 4, msix_control << 16 | last_pointer << 8 | 0x11)

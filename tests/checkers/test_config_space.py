@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.checkers.spaces import (
@@ -24,8 +26,8 @@ ONES = 0xFFFFFFFF
 WIDE = (0xFE000004, 0x0000000F)
 
 
-def _begun(**facts: object) -> Story:
-    return Story().snapshot_config(config_space(**facts))  # type: ignore[arg-type]
+def _begun(**facts: Any) -> Story:
+    return Story().snapshot_config(config_space(**facts))
 
 
 def test_port_io_with_io_decode_off_breaks_cfg002() -> None:
@@ -101,6 +103,12 @@ def test_a_bar_that_does_not_decode_or_move_passes_cfg005(
 ) -> None:
     story = _begun(command=command).config_write(at, value, width=4)
     assert judge(story, "CFG005")[0] is Verdict.PASS
+
+
+@pytest.mark.parametrize(("command", "verdict"), [(2, Verdict.FAIL), (1, Verdict.PASS)])
+def test_the_upper_half_of_a_64_bit_bar_is_memory(command: int, verdict: Verdict) -> None:
+    story = _begun(bars=(0xFE000004, 0x0000000F), command=command)
+    assert judge(story.config_write(BAR1, 0x0000000E, width=4), "CFG005")[0] is verdict
 
 
 def test_the_core_may_move_bars() -> None:

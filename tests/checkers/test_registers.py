@@ -184,6 +184,11 @@ def test_an_access_where_no_register_is_breaks_reg008() -> None:
     assert found.message == "read of 4 bytes at BAR 0 + 0x20, where there is no register"
 
 
+def test_a_function_without_msix_has_no_table_to_be_excused() -> None:
+    story = Story().snapshot_config(config_space(msix=False)).mmio_read(HOLE, 0)
+    assert judge(story, "REG008") is Verdict.FAIL
+
+
 def test_registers_the_msix_table_and_other_bars_pass_reg008() -> None:
     assert judge(_begun().mmio_read(ID, 0).mmio_write(0x10000, 0), "REG008") is Verdict.PASS
     assert judge(_begun().mmio_read(ID, 0, bar=2), "REG008") is Verdict.UNKNOWN

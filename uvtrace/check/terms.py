@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from uvtrace.check.columns import address, record
+from uvtrace.check.columns import address, config, record
 from uvtrace.check.rule import END
 from uvtrace.trace.enums import Flag, Kind, Phase, Status
 from uvtrace.trace.layout import BAR_NONE, SITE_MODULE_SHIFT
@@ -49,3 +49,6 @@ is_at_host = ~record.flags.has(Flag.FAR)
 """Not the second record of a message whose two ends lie apart: each message once, at the host."""
 is_as_sent = ~record.flags.has(Flag.APART)
 """What the device sends, when it sends it: where its end has a record of its own, only that."""
+has_msix = ~(config.msix_enable.is_known & ~config.msix_table_size.is_known)
+"""The function has an MSI-X capability, or config space was not told: a function without one has
+MSI-X known to be off, but no table."""

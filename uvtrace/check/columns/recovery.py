@@ -12,6 +12,7 @@ from uvtrace.check.expression import Column, EventColumn, NumberColumn, TruthCol
 COMMAND_LOST: Final = 0x100
 """The bit of :data:`lost_state` that stands for Command."""
 
+bars_wide = NumberColumn("bars_wide", np.int32, "the 64-bit BARs, a bit for each lower half")
 bars_left = NumberColumn(
     "bars_left", np.int32, "the BAR registers to which all ones were written last, one bit each"
 )

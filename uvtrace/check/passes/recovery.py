@@ -27,7 +27,7 @@ from uvtrace.trace.trace import Trace
 _KINDS: Final = (Kind.CONFIG_READ, Kind.CONFIG_WRITE, Kind.RESET, Kind.SNAPSHOT)
 _FIELDS: Final = (
     *("bars_left", "bars_split", "bars_left_since", "reset_begun", "immediate_ready"),
-    *("woken", "lost_state", "lost_since", "reset_begun_ns", "woken_ns"),
+    *("woken", "lost_state", "lost_since", "bars_wide", "reset_begun_ns", "woken_ns"),
 )
 _BEGUN_NS, _WOKEN_NS = _FIELDS.index("reset_begun_ns"), _FIELDS.index("woken_ns")
 _BARS: Final = {0x10 + 4 * bar: bar for bar in range(6)}
@@ -191,7 +191,7 @@ class _Function:
         return (
             *(self.left, split, self.left_since, self.begun[0], self.ready),
             *(self.woken[0], lost, self.lost_since if lost else -1),
-            *(self.begun[1], self.woken[1]),
+            *(self.wide, self.begun[1], self.woken[1]),
         )
 
 
