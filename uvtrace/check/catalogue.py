@@ -46,6 +46,17 @@ def rules_of_path(path: str | Path) -> tuple[Rule, ...]:
     return ordered(rules)
 
 
+def all_rules(paths: Iterable[str | Path] = ()) -> tuple[Rule, ...]:
+    """The installed rules and those of packs given by path.
+
+    Raises:
+        UsageError: a path leads to no pack, or to a rule that there is already.
+        EnvironmentLacksError: an installed pack cannot be imported.
+    """
+    given = [rule for path in paths for rule in rules_of_path(path)]
+    return ordered((*installed_rules(), *given))
+
+
 def ordered(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """Rules in order of their IDs.
 

@@ -12,17 +12,19 @@ from pathlib import Path
 import click
 
 from uvtrace import packs
-from uvtrace.check.catalogue import installed_rules
+from uvtrace.check.catalogue import all_rules
 from uvtrace.check.engine import check
 from uvtrace.check.explain import explained
 from uvtrace.check.page import PLAIN, Page, Renderer
 from uvtrace.check.requirement import unmet
 from uvtrace.check.results import Results, Suppression
+from uvtrace.check.rule import Rule
 from uvtrace.check.rules import Selection, parse_ids
 from uvtrace.check.suppression import suppressed
 from uvtrace.check.suppression_file import read_suppressions
 from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode, UsageError, UvtraceError
+from uvtrace.registers import RegisterMap, load
 from uvtrace.trace.texts import printable
 
 
@@ -48,6 +50,14 @@ from uvtrace.trace.texts import printable
     show_default=True,
     help="text, json, junit, ktap, sarif or kcidb.",
 )
+@click.option(
+    "--pack",
+    "pack_paths",
+    metavar="PATH",
+    multiple=True,
+    help="Judge by the rules of this Python file, too; may be repeated. It is run: trust it.",
+)
+@click.option("--registers", metavar="FILE", help="What the device's registers are (.rdl, .svd).")
 @click.option("-o", "--output", metavar="FILE", help="Write the result here instead of to stdout.")
 def command(
     runs: tuple[str, ...],
@@ -56,6 +66,8 @@ def command(
     require: str | None,
     suppressions: str | None,
     format_name: str,
+    pack_paths: tuple[str, ...],
+    registers: str | None,
     output: str | None,
 ) -> int:
     """Judge recordings by the rules.
@@ -69,11 +81,13 @@ def command(
       uvtrace check *.pcapng.zst --suppressions known.toml --format junit -o result.xml
     """
     render = _renderer(format_name)
-    known = {rule.id for rule in installed_rules()}
+    rules = all_rules(pack_paths)
+    known = {rule.id for rule in rules}
     selection = Selection(parse_ids(select, known), parse_ids(ignore, known))
     required = parse_ids(require, known)
     accepted = read_suppressions(suppressions, known) if suppressions else ()
-    results, code = _check_all(runs, selection)
+    described = load(registers) if registers else None
+    results, code = _check_all(runs, selection, rules, described)
     judged = _suppress(results, accepted)
     _write(render(judged, _page(output)), output)
     lines = unmet(judged, required)
@@ -96,7 +110,12 @@ def _renderer(name: str) -> Renderer:
     return render
 
 
-def _check_all(runs: tuple[str, ...], selection: Selection) -> tuple[list[Results], ExitCode]:
+def _check_all(
+    runs: tuple[str, ...],
+    selection: Selection,
+    rules: Sequence[Rule],
+    registers: RegisterMap | None,
+) -> tuple[list[Results], ExitCode]:
     """Check every recording that can be read; one that cannot decides the exit code."""
     results = []
     worst = ExitCode.OK
@@ -109,8 +128,8 @@ def _check_all(runs: tuple[str, ...], selection: Selection) -> tuple[list[Result
             click.echo(f"uvtrace: {error}", err=True)
             worst = ExitCode(error.exit_code)
             continue
-        found = check(trace, selection=selection)
-        results.append(explained(found, trace, installed_rules()))
+        found = check(trace, selection=selection, rules=rules, registers=registers)
+        results.append(explained(found, trace, rules))
         worst = worst or code
     return results, worst
 
