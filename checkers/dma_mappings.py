@@ -19,7 +19,7 @@ from uvtrace.check.terms import (
     succeeded,
 )
 from uvtrace.check.window import Measure, Window
-from uvtrace.trace.enums import Flavour, Kind
+from uvtrace.trace.enums import Direction, Flavour, Kind
 
 _HOWTO = "Linux Documentation/core-api/dma-api-howto.rst"
 
@@ -61,8 +61,10 @@ DMA017 = rule(
     "DMA017",
     "overlapping live mappings of which one lets the device write",
     needs={Sight.MAP},
-    # The pass leaves out what may overlap: DMA_ATTR_SKIP_CPU_SYNC, and pools in their pages.
-    applies=_maps & succeeded,
+    # The pass leaves out what may overlap: DMA_ATTR_SKIP_CPU_SYNC, and pools in their pages. A
+    # frame that is sent on from the page it came in lies in the page's receive mapping: debug.c,
+    # too, lets a new TO_DEVICE mapping be.
+    applies=_maps & succeeded & (record.direction != Direction.TO_DEVICE),
     violation=mapping.overlap >= 0,
     message="map of {length} bytes at {address:#x} as {direction} overlaps the live mapping of"
     " {overlap}",

@@ -34,7 +34,12 @@ def test_neighbours_and_what_the_device_only_reads_pass_dma017() -> None:
 
 def test_a_mapping_without_cpu_sync_may_overlap() -> None:
     story = Story().probe().map(0x1000, 4096, "FROM_DEVICE", attrs=SKIP_CPU_SYNC)
-    assert said(story.map(0x1100, 64), "DMA017") == []
+    assert said(story.map(0x1100, 64, "BIDIRECTIONAL"), "DMA017") == []
+
+
+def test_a_frame_sent_on_from_the_page_it_came_in_passes_dma017() -> None:
+    story = Story().probe().map(0x1000, 4096, "FROM_DEVICE").map(0x1100, 64)
+    assert said(story, "DMA017") == []
 
 
 @pytest.mark.parametrize("address", [0xFFFFFFFFC0123000, 0x7FFC0000])
