@@ -16,6 +16,7 @@ from uvtrace.check.columns import (
     life,
     mapping,
     order,
+    ordering,
     record,
     recovery,
     registers,
@@ -41,6 +42,7 @@ FAMILIES: Final = {
     "device": device.COLUMNS,
     "windows": windows.COLUMNS,
     "shape": shape.COLUMNS,
+    "ordering": ordering.COLUMNS,
 }
 """Family to its columns, in the order in which their passes run."""
 

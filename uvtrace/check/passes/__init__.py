@@ -17,6 +17,7 @@ from uvtrace.check.passes.fields import FieldsPass
 from uvtrace.check.passes.life import LifePass
 from uvtrace.check.passes.mapping import MappingPass
 from uvtrace.check.passes.order import OrderPass
+from uvtrace.check.passes.ordering import OrderingPass
 from uvtrace.check.passes.recovery import RecoveryPass
 from uvtrace.check.passes.registers import INPUTS as REGISTERS_INPUTS
 from uvtrace.check.passes.registers import RegistersPass
@@ -53,6 +54,7 @@ _MAKERS: Final[dict[str, Maker]] = {
     "fields": lambda _trace, _wanted, registers: FieldsPass(registers),
     "device": lambda trace, wanted, _: DevicePass(trace, wanted),
     "windows": lambda trace, wanted, _: WindowsPass(trace, wanted),
+    "ordering": lambda trace, wanted, _: OrderingPass(trace, wanted),
     "shape": lambda _trace, _wanted, registers: ShapePass(registers),
 }
 PASSES: Final = tuple(_MAKERS.values())
