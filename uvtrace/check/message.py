@@ -34,6 +34,15 @@ class Named(int):
         return format(int(self), spec) if spec else self.name
 
 
+class Unseen(str):
+    """Stands for a value that the trace has not shown: reads the same in any format."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+
 class Witness:
     """What findings need of the trace: the records that evidence points at, and names."""
 
@@ -104,9 +113,9 @@ class Values(Mapping[str, Any]):
         """A column's value as a message shows it."""
         value = self.value(column.name)
         if isinstance(column, EventColumn):
-            return f"#{self._witness.seq(value)}" if value >= 0 else "an unseen event"
+            return f"#{self._witness.seq(value)}" if value >= 0 else Unseen("an unseen event")
         if column.unknown == value:
-            return "unknown"
+            return Unseen("unknown")
         if isinstance(column, TruthColumn):
             return bool(value)
         if column.values is not None:

@@ -52,6 +52,19 @@ class NumberTerms(NamedTuple):
     known: Any
 
 
+def load_z3() -> Any:
+    """The module, imported when it is needed.
+
+    Raises:
+        EnvironmentLacksError: z3 is not installed.
+    """
+    try:
+        import z3
+    except ImportError as error:
+        raise EnvironmentLacksError("z3 is not installed", hint="pip install z3-solver") from error
+    return z3
+
+
 class Solver:
     """Translates terms; the same column is the same z3 constant, named after it.
 
@@ -69,13 +82,7 @@ class Solver:
     """
 
     def __init__(self, parameters: Mapping[str, int] | None = None, suffix: str = "") -> None:
-        try:
-            import z3
-        except ImportError as error:
-            raise EnvironmentLacksError(
-                "z3 is not installed", hint="pip install z3-solver"
-            ) from error
-        self.z3 = z3
+        self.z3 = load_z3()
         self.domain: list[Any] = []
         self._parameters = dict(parameters or {})
         self._suffix = suffix
