@@ -98,16 +98,35 @@ class Findings:
             measured: what was measured.
             first: position of the event that the aggregate began with.
         """
+        words = {"measured": measured, "first": f"#{self._witness.seq(first)}"}
+        began = Evidence(self._witness.seq(first), "first")
+        self.at_event(rule, frame, hit, words, (began,))
+
+    def at_event(
+        self,
+        rule: Rule,
+        frame: Frame,
+        hit: int,
+        words: Mapping[str, Any],
+        evidence: tuple[Evidence, ...] = (),
+    ) -> None:
+        """One event of a frame breaks a rule.
+
+        Args:
+            rule: what is broken.
+            frame: where the event is.
+            hit: its index in the frame.
+            words: what the message names besides columns.
+            evidence: what proves it besides the rule's roles.
+        """
         function = int(frame.column("function")[hit])
         if function >= len(self._functions) - 1:
             return
         key = (rule.id, self._functions[function], int(frame.column("site")[hit]))
         if self._room(key, 1):
-            words = {"measured": measured, "first": f"#{self._witness.seq(first)}"}
             values = Values(self._witness, frame.chunk, frame.row(hit), words)
             found = self._finding(rule, key, frame.chunk, frame.row(hit), values)
-            began = Evidence(self._witness.seq(first), "first")
-            self.keep(key, replace(found, evidence=(began, *found.evidence)))
+            self.keep(key, replace(found, evidence=(*evidence, *found.evidence)))
 
     def record(self, position: int) -> np.void:
         """The record at a position of the trace."""

@@ -16,6 +16,7 @@ from uvtrace.check.chunk import Chunk, Frame
 from uvtrace.check.duties import Duties
 from uvtrace.check.expression import TRUE, Truth
 from uvtrace.check.findings import Findings
+from uvtrace.check.machines import Machines
 from uvtrace.check.obligation import Obligation
 from uvtrace.check.program import Program, Run
 from uvtrace.check.rule import END, Rule, kinds_of
@@ -88,6 +89,7 @@ class Judgement:
         self._simple: dict[Kinds, list[_Simple]] = defaultdict(list)
         self._duties: list[tuple[Tally, Duties, Kinds]] = []
         self._aggregates: list[tuple[Tally, Aggregates, Kinds]] = []
+        self._machines: list[tuple[Tally, Machines, Kinds]] = []
         self._is_silent = {id(rule) for rule in self.silent}
         for rule in self.rules:
             tally = self._tally(rule)
@@ -116,6 +118,10 @@ class Judgement:
             aggregates = Aggregates(violation, self.program, self.functions)
             kinds = _kinds_of_several((violation.counts, violation.reset_by))
             self._aggregates.append((tally, aggregates, kinds))
+        else:
+            machines = Machines(violation, self.program, self.functions)
+            kinds = _kinds_of_several(machines.truths())
+            self._machines.append((tally, machines, kinds and kinds | {Kind.RESET}))
         if not isinstance(violation, Truth) and rule.applies is not TRUE:
             # What applies is what is counted as judged; the events alone break nothing.
             number = self.program.add(rule.applies)
@@ -136,6 +142,8 @@ class Judgement:
             self._follow(tally, duties, *self._frame(chunk, kinds, frames))
         for tally, aggregates, kinds in self._aggregates:
             self._aggregate(tally, aggregates, *self._frame(chunk, kinds, frames))
+        for tally, machines, kinds in self._machines:
+            self._step(tally, machines, *self._frame(chunk, kinds, frames))
 
     def take_end(self, chunk: Chunk, *, whole: bool) -> None:
         """Judge the events behind the trace's last: those of functions, or that of the trace."""
@@ -162,6 +170,10 @@ class Judgement:
             if tally.rule.applies is TRUE:
                 tally.checked[:] += aggregates.counted
             tally.unknown[:] += aggregates.unknown
+        for tally, machines, _ in self._machines:
+            if tally.rule.applies is TRUE:
+                tally.checked[:] += machines.stepped
+            tally.unknown[:] += machines.unknown
 
     def _frame(
         self, chunk: Chunk, kinds: Kinds, frames: dict[Kinds, tuple[Frame, Run]]
@@ -239,6 +251,16 @@ class Judgement:
             for hit in aggregates.take(frame, run, lost):
                 index, measured, first = (int(part) for part in hit)
                 self.findings.at_window(tally.rule, frame, index, measured, first)
+
+    def _step(self, tally: Tally, machines: Machines, frame: Frame, run: Run) -> None:
+        lost = frame.chunk.losses.of(tally.rule.needs)
+        if not len(frame) and not len(lost[0]):
+            return
+        one = machines.automaton
+        for hit in machines.take(frame, run, lost):
+            index, state, edge = (int(part) for part in hit)
+            words = {"state": one.states[state], "step": one.edges[edge].label}
+            self.findings.at_event(tally.rule, frame, index, words)
 
     def _tell_broken(self, rule: Rule, broken: NDArray[np.void], last: int) -> None:
         if not len(broken):
