@@ -8,10 +8,19 @@ from pathlib import Path
 import pytest
 
 import uvtrace
+from uvtrace import registers
+from uvtrace.check.engine import check
 from uvtrace.check.results import Verdict
 
-TRACES = Path(__file__).parent.parent.parent / "traces"
-RECORDINGS = sorted(TRACES.glob("*.pcapng*"))
+ROOT = Path(__file__).parent.parent.parent
+RECORDINGS = sorted((ROOT / "traces").glob("*.pcapng*"))
+DESCRIBED = [
+    path
+    for path in RECORDINGS
+    if (ROOT / "devices" / path.name.partition("-")[0] / "registers.rdl").is_file()
+]
+# docs/finds/qemu-e1000-reset.md
+FOUND = {"e1000": {"TXDCTL reads 0x1010000"}, "nvme": set()}
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=[path.name for path in RECORDINGS])
@@ -19,3 +28,14 @@ def test_stock_drivers_are_not_accused(path: Path) -> None:
     results = uvtrace.check(uvtrace.open(path))
     assert [finding.message for finding in results.findings] == []
     assert Verdict.PASS in {verdict.verdict for verdict in results.verdicts}
+
+
+@pytest.mark.parametrize("path", DESCRIBED, ids=[path.name for path in DESCRIBED])
+def test_of_described_devices_only_what_is_written_up_is_found(path: Path) -> None:
+    device = path.name.partition("-")[0]
+    known = registers.load(ROOT / "devices" / device / "registers.rdl")
+    results = check(uvtrace.open(path), registers=known)
+    assert {finding.rule for finding in results.findings} <= {"REG007"}
+    assert {finding.message.partition(" after")[0] for finding in results.findings} == FOUND[device]
+    judged = {v.rule for v in results.verdicts if v.verdict is Verdict.PASS}
+    assert {"REG001", "REG002", "REG006", "REG008"} & judged
