@@ -200,11 +200,8 @@ def add(table: Table) -> int:
 
 @numba.njit(cache=True)
 def enter(table: Table, entry: int) -> None:
-    """A filled entry comes to life; what went from the same place before is forgotten."""
+    """A filled entry comes to life; live ones are found before what went from the same place."""
     one = table.entries[entry]
-    gone = find_gone(table, one.function, one.family, one.address)
-    if gone >= 0:
-        _forget_dead(table, gone)
     table.counts[SERIAL] += 1
     table.counts[LIVE_COUNT] += 1
     one.id = table.counts[SERIAL]
