@@ -113,6 +113,12 @@ class Chunk:
         """Tell how to make a derived column of given rows, when it is asked for."""
         self._fillers[name] = fill
 
+    def release(self) -> None:
+        """Give back the columns: what fills them refers to the chunk, a cycle that lives on."""
+        self._columns.clear()
+        self._fillers.clear()
+        self._rows.clear()
+
     def _make(self, name: str) -> Array:
         if name in self._fillers:
             return self._fillers[name](np.arange(len(self), dtype=np.int64))

@@ -127,6 +127,7 @@ class Sweep:
         for each in self._passes:
             each.run(chunk)
         self.judgement.take(chunk)
+        chunk.release()
         self._first = first + len(records)
 
     def finish(self, begin: float) -> Results:
