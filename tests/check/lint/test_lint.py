@@ -60,7 +60,12 @@ def test_a_rule_about_records_fires_on_a_trace_of_what_z3_found() -> None:
 
 
 def test_a_rule_about_derived_columns_fires_on_columns_of_what_z3_found() -> None:
-    assert shown(~config.memory_enable & (config.memory_enable_since >= 0)) is Shown.COLUMNS
+    assert shown(mapping.live_mappings > 3, record.kind == Kind.MAP) is Shown.COLUMNS
+
+
+def test_a_rule_about_a_device_s_first_state_fires_on_a_trace_that_opens_with_its_probe() -> None:
+    disabled = ~config.memory_enable & (config.memory_enable_since >= 0)
+    assert shown(disabled, is_mmio) is Shown.TRACE
 
 
 def test_a_rule_about_the_end_of_a_trace_fires() -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The events that z3 found, given to the engine: it must see in them what z3 saw.
 
-Where a rule looks at records alone they are written out as a trace, which is checked like any
-other. What passes derive cannot be written into a record: there the engine's judgement is run on
-columns that hold what z3 said, without the passes.
+They are written out as a trace, which is checked like any other: where a rule looks at records
+alone it must fire. What passes derive cannot be written into a record: there the engine's
+judgement is run on columns that hold what z3 said, without the passes, and must fire on them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from uvtrace.check.engine import check
 from uvtrace.check.expression import Column
 from uvtrace.check.findings import Findings
 from uvtrace.check.judging import Judgement
+from uvtrace.check.lint.opening import openings
 from uvtrace.check.lint.scene import Scene, Values, default_of
 from uvtrace.check.loss import Losses
 from uvtrace.check.message import Witness
@@ -39,10 +40,19 @@ _COMPUTED: Final = frozenset({"site", "position"})
 
 
 def fires_on_trace(rule: Rule, scene: Scene, events: Sequence[Values]) -> bool:
-    """Whether the engine finds the rule broken in a trace of these events."""
-    trace = trace_of(records_of(scene, events))
-    results = check(trace, rules=(rule,), parameters=scene.parameters)
-    return any(finding.rule == rule.id for finding in results.findings)
+    """Whether the engine finds the rule broken in a trace of these events.
+
+    Before them goes nothing, or what a recording usually opens with.
+    """
+    told = records_of(scene, events)
+    for opening in openings():
+        records = np.concatenate((opening.records, told))
+        records["seq"] = np.arange(len(records))
+        trace = trace_of(records, opening.payloads)
+        results = check(trace, rules=(rule,), parameters=scene.parameters)
+        if any(finding.rule == rule.id for finding in results.findings):
+            return True
+    return False
 
 
 def fires_on_columns(rule: Rule, scene: Scene, events: Sequence[Values]) -> bool:

@@ -14,26 +14,31 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uvtrace.check.columns import mapping, windows
 from uvtrace.check.engine import check
 from uvtrace.check.lint.acting import trace_of
 from uvtrace.check.lint.firing import TIMED_OUT, name_of
+from uvtrace.check.lint.opening import (
+    IORESOURCE_IO,
+    IORESOURCE_MEM,
+    IORESOURCE_MEM_64,
+    config_write,
+    record_of,
+    snapshot,
+)
 from uvtrace.check.lint.report import Problem
 from uvtrace.check.rule import Rule
 from uvtrace.check.rules import Sight
 from uvtrace.check.solver import load_z3
 from uvtrace.trace.enums import Kind, Phase, Snapshot
-from uvtrace.trace.layout import BAR, BAR_NONE, make_records, site, view_of
+from uvtrace.trace.layout import BAR
 from uvtrace.trace.trace import Trace
 
 _COMMAND, _BAR0, _HEADER_BYTES = 0x04, 0x10, 64
 _DECODE: Final = 0x7
 """Command: I/O Space, Memory Space and Bus Master Enable."""
-_IORESOURCE_IO, _IORESOURCE_MEM, _IORESOURCE_MEM_64 = 0x100, 0x200, 0x100000
 _BITS: Final = 64
-_SITE: Final = site(1, 0x10)
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,9 @@ class Form:
 
 
 FORMS: Final = (
-    Form("32-bit memory BAR", 32, 16, 1 << 31, _IORESOURCE_MEM, 0x0),
-    Form("64-bit memory BAR", 64, 16, 1 << 40, _IORESOURCE_MEM | _IORESOURCE_MEM_64, 0x4),
-    Form("I/O BAR", 32, 4, 256, _IORESOURCE_IO, 0x1),
+    Form("32-bit memory BAR", 32, 16, 1 << 31, IORESOURCE_MEM, 0x0),
+    Form("64-bit memory BAR", 64, 16, 1 << 40, IORESOURCE_MEM | IORESOURCE_MEM_64, 0x4),
+    Form("I/O BAR", 32, 4, 256, IORESOURCE_IO, 0x1),
 )
 _RING: Final = Form("descriptor ring", 64, 128, 1 << 20, 0, 0)
 
@@ -204,36 +209,19 @@ def _trace(placed: Sequence[Placed]) -> Trace:
         header[_BAR0 + 4 * index] = each.form.type_bits
     array = np.array([(0, each.size, 0, each.form.flags, index) for index, each in bars], BAR)
     told = [
-        _record(Kind.PROBE, phase=Phase.REQUEST),
-        _snapshot(Snapshot.CONFIG, len(header)),
-        _snapshot(Snapshot.BARS, array.nbytes),
+        record_of(Kind.PROBE, phase=Phase.REQUEST),
+        snapshot(Snapshot.CONFIG, len(header)),
+        snapshot(Snapshot.BARS, array.nbytes),
     ]
     for index, each in bars:
         value = each.begin | each.form.type_bits
-        told.append(_config_write(_BAR0 + 4 * index, 4, value & 0xFFFFFFFF))
+        told.append(config_write(_BAR0 + 4 * index, 4, value & 0xFFFFFFFF))
         if each.form.address_bits > 32:
-            told.append(_config_write(_BAR0 + 4 * index + 4, 4, each.begin >> 32))
-    told.append(_config_write(_COMMAND, 2, _DECODE))
+            told.append(config_write(_BAR0 + 4 * index + 4, 4, each.begin >> 32))
+    told.append(config_write(_COMMAND, 2, _DECODE))
     for ring in (each for each in placed if each.form is _RING):
-        told.append(_record(Kind.DMA_READ, address=ring.begin, length=16, tag=1))
+        told.append(record_of(Kind.DMA_READ, address=ring.begin, length=16, tag=1))
     records = np.concatenate(told)
     records["seq"] = np.arange(len(records))
     records["time_ns"] = 1000 * (1 + np.arange(len(records)))
     return trace_of(records, {1: bytes(header), 2: array.tobytes()})
-
-
-def _record(kind: Kind, **fields: int) -> NDArray[np.void]:
-    return make_records(1, kind=kind, function=0, ip=_SITE, **fields)
-
-
-def _snapshot(topic: Snapshot, length: int) -> NDArray[np.void]:
-    record = _record(Kind.SNAPSHOT, payload=length, length=length)
-    view_of(record, "meta")["topic"] = topic
-    return record
-
-
-def _config_write(offset: int, length: int, value: int) -> NDArray[np.void]:
-    record = _record(Kind.CONFIG_WRITE, address=offset, length=length, value=value)
-    access = view_of(record, "access")
-    access["offset"], access["width"], access["bar"] = offset, length, BAR_NONE
-    return record

@@ -9,7 +9,7 @@ from typing import Final
 from uvtrace.check.expression import FALSE, Truth
 from uvtrace.check.lint.acting import fires_on_columns, fires_on_trace
 from uvtrace.check.lint.report import Problem, RuleLine, Shown, event_text
-from uvtrace.check.lint.scene import Answer, Outcome, Scene
+from uvtrace.check.lint.scene import Answer, Outcome, Scene, Values
 from uvtrace.check.lint.staging import EARLIER, discharge, is_of_record, stage
 from uvtrace.check.obligation import Obligation
 from uvtrace.check.rule import END, Rule, kinds_of
@@ -81,23 +81,29 @@ def prove_firing(rule: Rule, timeout_ms: int) -> Firing:
 
 
 def _act(proof: Firing, scene: Scene) -> None:
-    rule, events = proof.rule, proof.answer.events
-    as_trace = is_of_record(rule) and all(event["kind"] != END for event in events)
-    shown = Shown.TRACE if as_trace else Shown.COLUMNS
-    fires = fires_on_trace if as_trace else fires_on_columns
+    events = proof.answer.events
     try:
-        fired = fires(rule, scene, events)
+        proof.shown = _shown(proof.rule, scene, events)
     except UvtraceError as error:
         proof.failures.append(f"the engine refuses z3's events: {error}")
         return
     except (ValueError, KeyError) as error:
         proof.failures.append(f"its finding cannot be told: {error}, of: {event_text(events[0])}")
         return
-    if fired:
-        proof.shown = shown
-    else:
+    if proof.shown is Shown.NOT:
         what = event_text(events[0])
         proof.failures.append(f"z3 says that it fires, the engine does not, on: {what}")
+
+
+def _shown(rule: Rule, scene: Scene, events: tuple[Values, ...]) -> Shown:
+    """By what the engine shows that the rule fires on these events."""
+    if any(event["kind"] == END for event in events):
+        return Shown.COLUMNS if fires_on_columns(rule, scene, events) else Shown.NOT
+    if not is_of_record(rule) and not fires_on_columns(rule, scene, events):
+        return Shown.NOT
+    if fires_on_trace(rule, scene, events):
+        return Shown.TRACE
+    return Shown.NOT if is_of_record(rule) else Shown.COLUMNS
 
 
 def _why_never(rule: Rule, timeout_ms: int) -> str:
