@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -98,10 +99,7 @@ def prove_apertures(rules: Sequence[Rule], timeout_ms: int) -> Apertures:
     pairs = [(form, form) for form in FORMS] + [(FORMS[0], _RING)]
     for one, other in pairs:
         about = f"two windows, {one.name} and {other.name}"
-        query = _Query(one, other, timeout_ms)
-        clash = query.solve(query.overlap)
-        apart = query.solve(query.touch)
-        torn = query.solve(query.torn) if other is not _RING else ()
+        clash, apart, torn = _solutions(one, other, timeout_ms)
         if None in (clash, apart, torn):
             unknown.append(Problem(about, TIMED_OUT))
         elif clash == ():
@@ -123,6 +121,16 @@ def prove_apertures(rules: Sequence[Rule], timeout_ms: int) -> Apertures:
             else:
                 sentences.append(f"{text}; reported by {', '.join(found)}")
     return Apertures(tuple(sentences), tuple(failures), tuple(unknown))
+
+
+@cache
+def _solutions(
+    one: Form, other: Form, timeout_ms: int
+) -> tuple[tuple[Placed, ...] | None, tuple[Placed, ...] | None, tuple[Placed, ...] | None]:
+    """Windows that overlap, that touch, and that overlap though neither contains the other."""
+    query = _Query(one, other, timeout_ms)
+    torn = query.solve(query.torn) if other is not _RING else ()
+    return query.solve(query.overlap), query.solve(query.touch), torn
 
 
 def _covering(rules: Sequence[Rule], other: Form) -> tuple[Rule, ...]:
