@@ -3,7 +3,8 @@
 
 What is kept: the offset in a 64 KiB block, hence in a page and across page boundaries; the
 distance of two addresses in ranges that touch, hence containment and overlap; order; and on which
-side of the usual DMA masks (24, 32 and 40 bits) a range begins. What is not kept: where it was.
+side of the usual DMA masks (24, 32 and 40 bits) and of the borders of x86-64's kernel memory a range
+begins. What is not kept: where it was.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ GAP_PAGES: Final = 1
 _CLASS_PAGES: Final = (
     *(0x10000 >> PAGE_SHIFT, 1 << 24 - PAGE_SHIFT),
     *(1 << 32 - PAGE_SHIFT, 1 << 40 - PAGE_SHIFT),
+    # Linux Documentation/arch/x86/x86_64/mm.rst: the kernel's half with 5 and with 4 levels of
+    # page tables, the kernel's image, modules, and what lies behind them.
+    *(0xFF000000_00000000 >> PAGE_SHIFT, 0xFFFF8000_00000000 >> PAGE_SHIFT),
+    *(0xFFFFFFFF_80000000 >> PAGE_SHIFT, 0xFFFFFFFF_C0000000 >> PAGE_SHIFT),
+    0xFFFFFFFF_FF000000 >> PAGE_SHIFT,
 )
 _LAST: Final = np.uint64(2**64 - 1)
 _OFFSET: Final = np.uint64((1 << PAGE_SHIFT) - 1)
