@@ -3,8 +3,8 @@
 
 What is kept: the offset in a 64 KiB block, hence in a page and across page boundaries; the
 distance of two addresses in ranges that touch, hence containment and overlap; order; and on which
-side of the usual DMA masks (24, 32 and 40 bits) and of the borders of x86-64's kernel memory a range
-begins. What is not kept: where it was.
+side of the usual DMA masks (24, 32 and 40 bits) and of the borders of x86-64's kernel memory a
+range begins. What is not kept: where it was.
 """
 
 from __future__ import annotations
