@@ -14,7 +14,7 @@ from tests.story import Story
 def clean(tmp_path: Path) -> Path:
     """A driver that does everything right."""
     story = Story().session(command=["ping", "-c", "1"], kernel="6.1.0").begin().probe()
-    story.config_write(0x04, 0x6).region_request().iomap().mmio_write(0x3818, 1).map(0x1000, 64)
+    story.config_write(0x04, 0x6).region_request().iomap().mmio_write(0x3800, 1).map(0x1000, 64)
     story.unmap(0x1000, 64).remove().config_write(0x04, 0x2).iounmap().region_release()
     story.unbound().result(exit_code=0)
     story.write(tmp_path / "clean.pcapng")

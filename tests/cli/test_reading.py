@@ -53,7 +53,7 @@ def test_show_prints_one_line_per_record(clean: Path) -> None:
     lines = run("show", clean).out.splitlines()
     assert len(lines) == len(uvtrace.open(clean))
     (write,) = (line for line in lines if "MMIO write" in line)
-    assert "BAR0+0x3818" in write
+    assert "BAR0+0x3800" in write
     assert "0000:00:03.0" in write
     assert "e1000_mmio_write+0x10 [e1000]" in write
 
@@ -66,7 +66,7 @@ def test_show_stops_after_the_limit(clean: Path) -> None:
 def test_show_as_json_has_every_field(clean: Path) -> None:
     lines = [json.loads(line) for line in run("show", "--json", clean).out.splitlines()]
     (write,) = (line for line in lines if line["kind_name"] == "mmio_write")
-    assert write["access"]["offset"] == 0x3818
+    assert write["access"]["offset"] == 0x3800
     assert write["function_name"] == "0000:00:03.0"
     assert write["site"] == "e1000_mmio_write+0x10 [e1000]"
 

@@ -49,7 +49,7 @@ class Automaton:
         states: names, in the order of a run where there is one.
         initial: the state when the driver begins to probe, and after a reset of the function.
         accepting: states in which it may be when the driver is unbound, or the trace ends
-            (FSM004); empty: every state.
+            (FSM004, without a key only); empty: every state.
         edges: the steps.
         key: what there is one machine for besides the function: ``(queue,)``.
         relevant: the events that it looks at at all.

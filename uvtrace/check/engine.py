@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from uvtrace.check.catalogue import installed_rules
 from uvtrace.check.chunk import Chunk
+from uvtrace.check.contract import Contract
+from uvtrace.check.contract_rules import contracts_of, with_contracts
 from uvtrace.check.findings import Findings
 from uvtrace.check.judging import Judgement
 from uvtrace.check.loss import Losses, LossFollower
@@ -41,6 +43,7 @@ def check(
     rules: Sequence[Rule] | None = None,
     parameters: Mapping[str, int] | None = None,
     registers: RegisterMap | None = None,
+    contract: Contract | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Results:
     """Judge a trace.
@@ -51,6 +54,7 @@ def check(
         rules: the rules to choose from; those of the installed packs by default.
         parameters: values of parameters by name; others have their defaults.
         registers: what the device's registers are.
+        contract: what the drivers must keep to; by default the installed one for each function.
         progress: told how many records have been judged, after each step.
 
     Returns:
@@ -66,7 +70,11 @@ def check(
         for rule in known
         if not chosen.takes(rule.id) and any(chosen.takes(loser) for loser in rule.supersedes)
     )
-    sweep = Sweep(trace, wanted, parameters or {}, registers, silent=silent)
+    asks = any(rule.of_contract is not None for rule in wanted)
+    contracts = contracts_of(trace, contract) if asks else {}
+    wanted = with_contracts(wanted, contracts)
+    contracted = frozenset(contracts)
+    sweep = Sweep(trace, wanted, parameters or {}, registers, silent=silent, contracted=contracted)
     first = 0
     for part in trace.chunks(CHUNK):
         records = part.records
@@ -86,6 +94,7 @@ class Sweep:
         parameters: values of parameters by name.
         registers: what the device's registers are.
         silent: rules that only decide what others leave to them.
+        contracted: the functions that have a contract, by index.
     """
 
     def __init__(
@@ -95,6 +104,7 @@ class Sweep:
         parameters: Mapping[str, int],
         registers: RegisterMap | None = None,
         silent: Iterable[Rule] = (),
+        contracted: frozenset[int] = frozenset(),
     ) -> None:
         self.trace = trace
         self.rules = (*rules, *silent)
@@ -112,6 +122,7 @@ class Sweep:
         self._passes = self._wanted_passes(columns | _BASE_COLUMNS, registers)
         self._first = 0
         self._registers = registers
+        self._contracted = contracted
 
     def _wanted_passes(self, columns: set[str], registers: RegisterMap | None) -> list[Pass]:
         return [make(self.trace, columns, registers) for make in PASSES if needed(make, columns)]
@@ -142,7 +153,9 @@ class Sweep:
             transactions=self.transactions,
             lost=self.losses.lost,
             seconds=time.perf_counter() - begin,
-            verdicts=verdicts_of(self.judgement, self.findings, self.losses, sights),
+            verdicts=verdicts_of(
+                self.judgement, self.findings, self.losses, sights, self._contracted
+            ),
             findings=tuple(self.findings.all()),
             damage=None if self.trace.damage is None else str(self.trace.damage),
         )

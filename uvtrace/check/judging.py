@@ -158,6 +158,9 @@ class Judgement:
             )
         ]
         self._report(chunk, hits)
+        for tally, machines, kinds in self._machines:
+            if kinds is not None and END in kinds and tally.rule.whole_trace is whole:
+                self._step(tally, machines, *self._frame(chunk, kinds, frames))
 
     def finish(self, last: int) -> None:
         """The trace has ended, with the event at position ``last``."""

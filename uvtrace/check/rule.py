@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from string import Formatter
 from types import MappingProxyType
@@ -30,6 +30,9 @@ from uvtrace.check.window import Window
 from uvtrace.trace.enums import Kind
 
 Violation = Truth | Obligation | Window | Automaton
+
+OfContract = Callable[[Automaton], tuple[Truth, Automaton] | None]
+"""Makes of a contract's automaton what a rule applies to and is broken by; or None."""
 
 END = 0
 """``kind`` of the event that the engine puts behind the trace's last, one for each function."""
@@ -74,6 +77,8 @@ class Rule:
         supersedes: rules that do not report an event that this one reports.
         whole_trace: it judges the trace, not a function.
         variant: tells declarations of one ID apart; they share a verdict only if all pass.
+        of_contract: it is judged by variants that this makes of the automata of the device's
+            contract; the rule itself is broken by nothing.
     """
 
     id: str
@@ -91,6 +96,7 @@ class Rule:
     supersedes: frozenset[str] = frozenset()
     whole_trace: bool = False
     variant: str = ""
+    of_contract: OfContract | None = None
 
     def __post_init__(self) -> None:
         for text in (self.message, *(case.message for case in self.cases)):
@@ -136,6 +142,7 @@ def rule(
     supersedes: Iterable[str] = (),
     whole_trace: bool = False,
     variant: str = "",
+    of_contract: OfContract | None = None,
 ) -> Rule:
     """Declare a rule; see :class:`Rule`.
 
@@ -158,6 +165,7 @@ def rule(
         supersedes=frozenset(supersedes),
         whole_trace=whole_trace,
         variant=variant,
+        of_contract=of_contract,
     )
 
 

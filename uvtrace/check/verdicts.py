@@ -19,14 +19,21 @@ _ORDER = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.PASS, Verdict.VACUOUS)
 
 
 def verdicts_of(
-    judgement: Judgement, findings: Findings, losses: LossFollower, sights: frozenset[Sight]
+    judgement: Judgement,
+    findings: Findings,
+    losses: LossFollower,
+    sights: frozenset[Sight],
+    contracted: frozenset[int] = frozenset(),
 ) -> tuple[RuleVerdict, ...]:
-    """One verdict for each rule and function, by function and rule."""
+    """One verdict for each rule and function, by function and rule.
+
+    ``contracted`` are the indices of the functions that have a contract.
+    """
     names = [function.name for function in losses.trace.functions]
     judged = [
         verdict
         for tally in judgement.tallies
-        for verdict in _of_tally(tally, names, findings, losses, sights)
+        for verdict in _of_tally(tally, names, findings, losses, sights, contracted)
     ]
     joined: dict[tuple[str, str], RuleVerdict] = {}
     for verdict in judged:
@@ -41,13 +48,15 @@ def _of_tally(
     findings: Findings,
     losses: LossFollower,
     sights: frozenset[Sight],
+    contracted: frozenset[int],
 ) -> Iterator[RuleVerdict]:
     rule = tally.rule
     scopes = [(len(names), WHOLE_TRACE)] if rule.whole_trace else list(enumerate(names))
     for index, name in scopes:
         count = findings.counts[rule.id, name]
         relevant = [loss for loss in losses.all if _hides(loss, index, rule.needs)]
-        verdict, reason = _judge(tally, index, count, rule.needs - sights, relevant)
+        shown = sights | {Sight.FSM} if index in contracted else sights
+        verdict, reason = _judge(tally, index, count, rule.needs - shown, relevant)
         yield RuleVerdict(
             function=name,
             rule=rule.id,
@@ -66,6 +75,8 @@ def _judge(
 ) -> tuple[Verdict, str]:
     if count:
         return Verdict.FAIL, f"{count} finding{'s' if count > 1 else ''}"
+    if Sight.FSM in unseen:
+        return Verdict.UNKNOWN, "no contract is known for the device"
     if unseen:
         return Verdict.UNKNOWN, f"the recording does not show {listed(unseen)}"
     if losses:

@@ -13,6 +13,7 @@ import click
 
 from uvtrace import packs
 from uvtrace.check.catalogue import all_rules
+from uvtrace.check.contract import Contract, contract_named
 from uvtrace.check.engine import check
 from uvtrace.check.explain import explained
 from uvtrace.check.page import PLAIN, Page, Renderer
@@ -58,6 +59,12 @@ from uvtrace.trace.texts import printable
     help="Judge by the rules of this Python file, too; may be repeated. It is run: trust it.",
 )
 @click.option("--registers", metavar="FILE", help="What the device's registers are (.rdl, .svd).")
+@click.option(
+    "--contract",
+    "contract_name",
+    metavar="NAME|PATH",
+    help="What the driver must keep to; else the contract for the device, if there is one.",
+)
 @click.option("-o", "--output", metavar="FILE", help="Write the result here instead of to stdout.")
 def command(
     runs: tuple[str, ...],
@@ -68,6 +75,7 @@ def command(
     format_name: str,
     pack_paths: tuple[str, ...],
     registers: str | None,
+    contract_name: str | None,
     output: str | None,
 ) -> int:
     """Judge recordings by the rules.
@@ -87,7 +95,8 @@ def command(
     required = parse_ids(require, known)
     accepted = read_suppressions(suppressions, known) if suppressions else ()
     described = load(registers) if registers else None
-    results, code = _check_all(runs, selection, rules, described)
+    contract = contract_named(contract_name) if contract_name else None
+    results, code = _check_all(runs, selection, rules, described, contract)
     judged = _suppress(results, accepted)
     _write(render(judged, _page(output)), output)
     lines = unmet(judged, required)
@@ -115,6 +124,7 @@ def _check_all(
     selection: Selection,
     rules: Sequence[Rule],
     registers: RegisterMap | None,
+    contract: Contract | None,
 ) -> tuple[list[Results], ExitCode]:
     """Check every recording that can be read; one that cannot decides the exit code."""
     results = []
@@ -128,7 +138,9 @@ def _check_all(
             click.echo(f"uvtrace: {error}", err=True)
             worst = ExitCode(error.exit_code)
             continue
-        found = check(trace, selection=selection, rules=rules, registers=registers)
+        found = check(
+            trace, selection=selection, rules=rules, registers=registers, contract=contract
+        )
         results.append(explained(found, trace, rules))
         worst = worst or code
     return results, worst

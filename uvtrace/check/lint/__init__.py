@@ -40,7 +40,7 @@ def lint(
     proofs = [
         prove_firing(rule, timeout_ms)
         for rule in rules
-        if not isinstance(rule.violation, Automaton)
+        if not isinstance(rule.violation, Automaton) and rule.of_contract is None
     ]
     of_rules = [rule.violation for rule in rules if isinstance(rule.violation, Automaton)]
     guards = [Guards(automaton, timeout_ms) for automaton in (*of_rules, *automata)]

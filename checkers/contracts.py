@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FSM: what a device's contract says of its driver."""
+
+from __future__ import annotations
+
+from uvtrace.check.contract_rules import final_states, steps
+from uvtrace.check.expression import FALSE
+from uvtrace.check.rule import rule
+from uvtrace.check.rules import Sight
+
+FSM001 = rule(
+    "FSM001",
+    "a transition that the contract forbids",
+    needs={Sight.FSM, Sight.MMIO},
+    applies=FALSE,
+    violation=FALSE,
+    of_contract=steps,
+    message="{step} in state {state}",
+    role="step",
+    source="the device's contract",
+    example="the doorbell of a ring is rung before the ring's base is written",
+)
+FSM004 = rule(
+    "FSM004",
+    "the final state is not an accepting one, at the unbinding or the end of the trace",
+    needs={Sight.FSM, Sight.MMIO, Sight.LIFE},
+    applies=FALSE,
+    violation=FALSE,
+    of_contract=final_states,
+    message="{step} in state {state}",
+    role="end",
+    source="the device's contract",
+    example="the driver is unbound while the device still runs",
+)
+
+RULES = (FSM001, FSM004)
