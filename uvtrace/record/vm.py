@@ -282,7 +282,8 @@ class _Recording:
             "source": "vm",
             "command": list(self._options.command),
             "devices": [str(device) for device in self._options.devices],
-            "driver": self._options.driver,
+            # A file by its name: where it lay on this machine is nobody's business.
+            "driver": self._options.driver and Path(self._options.driver).name,
             "kernel": self._share.text("release"),
             "host": f"{platform.system()} {platform.release()} {platform.machine()}",
             "qemu": machine.qemu_version(),
