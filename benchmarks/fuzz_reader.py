@@ -9,6 +9,7 @@ Every file is made from its number, so ``--first N --count 1`` repeats the one t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import json
 import logging
@@ -90,15 +91,18 @@ def run_share(first: int, count: int) -> Share:
         if number % 256 == 0:
             faulthandler.dump_traceback_later(HANG_S, exit=True)
         started = time.perf_counter()
-        try:
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(_tell_how_to_repeat, number)
             outcomes[run_one(number, bases)] += 1
-        except BaseException:
-            print(f"file {number} failed: repeat with --first {number} --count 1", file=sys.stderr)
-            raise
+            on_failure.pop_all()
         slowest = max(slowest, time.perf_counter() - started)
     faulthandler.cancel_dump_traceback_later()
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Share(outcomes, slowest, rss, _pss_mb())
+
+
+def _tell_how_to_repeat(number: int) -> None:
+    print(f"file {number} failed: repeat with --first {number} --count 1", file=sys.stderr)
 
 
 def _pss_mb() -> float:

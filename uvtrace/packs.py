@@ -2,15 +2,20 @@
 """Packs: what rules, devices and renderers are installed, found through entry points.
 
 The core imports no pack by name; a package of a user's own joins in by declaring entry points
-in the groups ``uvtrace.checkers``, ``uvtrace.devices`` or ``uvtrace.reports``.
+in the groups ``uvtrace.checkers``, ``uvtrace.devices`` or ``uvtrace.reports``, or gives the path
+of a Python file.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import traceback
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from uvtrace.errors import EnvironmentLacksError
+from uvtrace.errors import EnvironmentLacksError, InputError, UvtraceError
 
 
 def names(group: str) -> tuple[str, ...]:
@@ -37,3 +42,37 @@ def _load(entry: EntryPoint) -> Any:
             where=entry.group,
             hint="reinstall the package that declares it, or remove it",
         ) from error
+
+
+def module_of_file(path: str | Path) -> ModuleType:
+    """A Python file run as a module.
+
+    Raises:
+        InputError: there is no such file, it is no Python, or it raises; with the line where.
+    """
+    file = Path(path)
+    spec = importlib.util.spec_from_file_location(f"uvtrace_file_{file.stem}", file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise InputError("there is no such Python file", path=file)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except UvtraceError:
+        raise
+    except Exception as error:  # somebody else's code: it may raise whatever it likes
+        raise InputError(
+            f"cannot be run: {type(error).__name__}: {error}",
+            path=file,
+            line=_line_in(file, error),
+        ) from error
+    return module
+
+
+def _line_in(file: Path, error: Exception) -> int | None:
+    """The line of a file that an error comes from, or passed through last."""
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    lines = [
+        at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == str(file)
+    ]
+    return lines[-1] if lines else None

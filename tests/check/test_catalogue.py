@@ -11,7 +11,7 @@ import pytest
 from tests.cli.running import run
 from tests.story import Story
 from uvtrace.check.catalogue import all_rules, rules_of_path
-from uvtrace.errors import UsageError
+from uvtrace.errors import InputError, UsageError
 
 PAGE = Path(__file__).parents[2] / "docs/writing-rules.md"
 
@@ -37,16 +37,16 @@ def test_the_pack_shown_in_the_documentation_works(tmp_path: Path) -> None:
 def test_a_pack_of_no_rules_is_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty.py"
     empty.write_text("X = 1\n")
-    with pytest.raises(UsageError, match="declares no RULES"):
+    with pytest.raises(InputError, match="declares no RULES"):
         rules_of_path(empty)
-    with pytest.raises(UsageError, match="no such Python file"):
+    with pytest.raises(InputError, match="no such Python file"):
         rules_of_path(tmp_path / "missing.py")
 
 
 def test_a_pack_that_fails_to_run_is_told_in_one_line(tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("1 / 0\n")
-    with pytest.raises(UsageError, match="cannot be imported: division by zero"):
+    with pytest.raises(InputError, match=r"broken\.py:1: cannot be run: ZeroDivisionError"):
         rules_of_path(broken)
 
 

@@ -316,7 +316,7 @@ def test_a_contract_is_found_by_name_or_path(tmp_path: Path) -> None:
         ("CONTRACT = 5\n", "declares no CONTRACT"),
         ("def (\n", "mine.py:1: cannot be run: SyntaxError"),
         ("import nothing_of_that_name\n", "cannot be run: ModuleNotFoundError"),
-        (None, "there is no such file"),
+        (None, "there is no such Python file"),
     ],
 )
 def test_a_file_that_is_no_contract_is_named(

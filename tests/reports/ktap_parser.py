@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 _RESULT = re.compile(
     r"(?P<result>ok|not ok) (?P<number>[1-9]\d*) (?P<name>[^#]+?)"
-    r"(?: # (?:(?P<directive>SKIP|TODO|XFAIL|TIMEOUT|ERROR)(?: (?P<data>.+))?|.*))?"
+    r"(?: # (?:(?P<directive>SKIP|XFAIL|TIMEOUT|ERROR)(?: (?P<data>.+))?|.*))?"
 )
 
 

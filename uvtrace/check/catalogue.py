@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 
 from uvtrace import packs
 from uvtrace.check.rule import Rule
-from uvtrace.errors import UsageError
+from uvtrace.errors import InputError, UsageError
 
 GROUP = "uvtrace.checkers"
 
@@ -27,22 +26,11 @@ def rules_of_path(path: str | Path) -> tuple[Rule, ...]:
     """The rules of a pack that is a file: a Python module with a tuple ``RULES``.
 
     Raises:
-        UsageError: there is no such file, it cannot be imported, or declares no rules.
+        InputError: there is no such file, it cannot be run, or declares no rules.
     """
-    where = str(path)
-    spec = importlib.util.spec_from_file_location(f"uvtrace_pack_{Path(path).stem}", path)
-    if spec is None or spec.loader is None or not Path(path).is_file():
-        raise UsageError("there is no such Python file", where=where)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UsageError(f"the pack cannot be imported: {error}", where=where) from error
-    rules = getattr(module, "RULES", ())
+    rules = getattr(packs.module_of_file(path), "RULES", ())
     if not rules or not all(isinstance(rule, Rule) for rule in rules):
-        raise UsageError(
-            "the pack declares no RULES", where=where, hint="see docs/writing-rules.md"
-        )
+        raise InputError("declares no RULES", path=path, hint="see docs/writing-rules.md")
     return ordered(rules)
 
 
@@ -50,7 +38,8 @@ def all_rules(paths: Iterable[str | Path] = ()) -> tuple[Rule, ...]:
     """The installed rules and those of packs given by path.
 
     Raises:
-        UsageError: a path leads to no pack, or to a rule that there is already.
+        InputError: a path leads to no pack.
+        UsageError: a pack declares a rule that there is already.
         EnvironmentLacksError: an installed pack cannot be imported.
     """
     given = [rule for path in paths for rule in rules_of_path(path)]

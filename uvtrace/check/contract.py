@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,22 +117,7 @@ def _config_snapshots(trace: Trace) -> Iterator[tuple[int, int]]:
 
 
 def _from_file(path: Path) -> Contract:
-    if not path.is_file():
-        raise InputError("there is no such file", path=path)
-    spec = importlib.util.spec_from_file_location(f"uvtrace_contract_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except UvtraceError:
-        raise
-    except Exception as error:
-        line = error.lineno if isinstance(error, SyntaxError) else None
-        raise InputError(
-            f"cannot be run: {type(error).__name__}: {error}", path=path, line=line
-        ) from error
-    contract = getattr(module, "CONTRACT", None)
+    contract = getattr(packs.module_of_file(path), "CONTRACT", None)
     if not isinstance(contract, Contract):
         raise InputError("declares no CONTRACT", path=path, hint="see docs/graphs.md")
     return contract

@@ -8,6 +8,8 @@ import time
 from types import TracebackType
 from typing import Protocol, Self
 
+import click
+
 from uvtrace.record.session import Progress
 
 _STAGES = {
@@ -72,7 +74,7 @@ class Lines:
         stream.buffer.flush()
 
     def _say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - progress is what stderr is for
+        click.echo(text, err=True)
 
     def __enter__(self) -> Self:
         return self
