@@ -165,55 +165,22 @@ static void __iomem *uv_iomap_swap(void __iomem *real, u64 phys, u64 size, u8 me
 	return real;
 }
 
-static void __iomem *uv_ioremap(resource_size_t phys, unsigned long size)
-{
-	void __iomem *p;
-
-	uv_hook_enter();
-	p = uv_iomap_swap(ioremap(phys, size), phys, size, UV_MEMTYPE_UC_MINUS, _RET_IP_);
-	uv_hook_exit();
-	return p;
+#define UV_IOREMAP(name, memory_type)						\
+static void __iomem *uv_##name(resource_size_t phys, unsigned long size)	\
+{										\
+	void __iomem *p;							\
+										\
+	uv_hook_enter();							\
+	p = uv_iomap_swap(name(phys, size), phys, size, memory_type, _RET_IP_);	\
+	uv_hook_exit();								\
+	return p;								\
 }
 
-static void __iomem *uv_ioremap_wc(resource_size_t phys, unsigned long size)
-{
-	void __iomem *p;
-
-	uv_hook_enter();
-	p = uv_iomap_swap(ioremap_wc(phys, size), phys, size, UV_MEMTYPE_WC, _RET_IP_);
-	uv_hook_exit();
-	return p;
-}
-
-static void __iomem *uv_ioremap_uc(resource_size_t phys, unsigned long size)
-{
-	void __iomem *p;
-
-	uv_hook_enter();
-	p = uv_iomap_swap(ioremap_uc(phys, size), phys, size, UV_MEMTYPE_UC, _RET_IP_);
-	uv_hook_exit();
-	return p;
-}
-
-static void __iomem *uv_ioremap_wt(resource_size_t phys, unsigned long size)
-{
-	void __iomem *p;
-
-	uv_hook_enter();
-	p = uv_iomap_swap(ioremap_wt(phys, size), phys, size, UV_MEMTYPE_WT, _RET_IP_);
-	uv_hook_exit();
-	return p;
-}
-
-static void __iomem *uv_ioremap_cache(resource_size_t phys, unsigned long size)
-{
-	void __iomem *p;
-
-	uv_hook_enter();
-	p = uv_iomap_swap(ioremap_cache(phys, size), phys, size, UV_MEMTYPE_CACHED, _RET_IP_);
-	uv_hook_exit();
-	return p;
-}
+UV_IOREMAP(ioremap, UV_MEMTYPE_UC_MINUS)
+UV_IOREMAP(ioremap_wc, UV_MEMTYPE_WC)
+UV_IOREMAP(ioremap_uc, UV_MEMTYPE_UC)
+UV_IOREMAP(ioremap_wt, UV_MEMTYPE_WT)
+UV_IOREMAP(ioremap_cache, UV_MEMTYPE_CACHED)
 
 static void __iomem *uv_ioremap_prot(resource_size_t phys, unsigned long size,
 				     unsigned long prot)
