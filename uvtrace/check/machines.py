@@ -10,16 +10,16 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton
+from uvtrace.check.automaton import FORBIDDEN, Automaton
 from uvtrace.check.chunk import Frame, Rows
 from uvtrace.check.expression import Truth
 from uvtrace.check.keys import keys_of
 from uvtrace.check.program import Program, Run
+from uvtrace.check.steps import MISFIT, NO_EDGE, TRUE, StepTable, distinct
 from uvtrace.check.terms import probe_begins
 from uvtrace.trace.enums import Kind, Phase
 
 STEPS, STARTS, LOSES = 1, 2, 4
-_UNKNOWN, _FORBIDDEN, _ANY = -1, -2, -1
 _KEYS: Final = 1 << 14
 _WAYS: Final = 4
 
@@ -55,19 +55,12 @@ class Machines:
         self._starts = self.program.add(one.starts_over | probe_begins)
         for part in one.key:
             self.program.add(part)
-        self._source = np.array(
-            [_ANY if edge.source == ANY else one.index(edge.source) for edge in one.edges], np.int64
-        )
-        self._target = np.array(
-            [
-                _FORBIDDEN if edge.target == FORBIDDEN else one.index(edge.target)
-                for edge in one.edges
-            ],
-            np.int64,
-        )
+        self._table = StepTable(one)
+        self._forbidden = np.array([edge.target == FORBIDDEN for edge in one.edges])
+        self._unknown = len(one.states)
         self._slots = np.zeros(_KEYS, SLOT)
         self._epochs = np.ones(self.functions + 1, np.int64)
-        self._base = np.full(self.functions + 1, _UNKNOWN, np.int64)
+        self._base = np.full(self.functions + 1, self._unknown, np.int64)
         self.stepped = np.zeros(self.functions + 1, np.int64)
         self.unknown = np.zeros(self.functions + 1, np.int64)
 
@@ -85,14 +78,17 @@ class Machines:
             The events that a machine must not meet, dtype HIT.
         """
         truths = [run.truth(guard) for guard in self._guards]
-        certain = np.stack([truth.certain for truth in truths])
-        possible = np.stack([truth.possible for truth in truths])
-        what = possible.any(axis=0) * STEPS + self._begins(frame, run) * STARTS
+        # FALSE, UNKNOWN or TRUE
+        values = np.stack(
+            [truth.possible.astype(np.uint8) + truth.certain.astype(np.uint8) for truth in truths]
+        )
+        what = values.any(axis=0) * STEPS + self._begins(frame, run) * STARTS
         function = np.minimum(frame.column("function").astype(np.int64), self.functions)
         keys = keys_of(
             function, (run.number(self.program.add(part)).value for part in self.automaton.key)
         )
         index = np.flatnonzero(what).astype(np.int64)
+        symbols, symbol = distinct(values[:, index])
         rows = index if frame.rows is None else frame.rows[index]
         order = np.argsort(np.concatenate((lost[0], rows)), kind="stable")
         none = np.zeros(len(lost[0]), np.int64)
@@ -101,13 +97,12 @@ class Machines:
             self._slots,
             self._epochs,
             self._base,
-            self._source,
-            self._target,
-            self.automaton.strict,
+            self._table.rows(symbols),
+            self._forbidden,
+            (symbols == TRUE).argmax(axis=1),
             self.automaton.index(self.automaton.initial),
-            certain,
-            possible,
             np.concatenate((none - 1, index))[order],
+            np.concatenate((none, symbol))[order],
             np.concatenate((none + LOSES, what[index]))[order],
             np.concatenate((lost[1], function[index]))[order],
             np.concatenate((none.astype(np.uint64), keys[index]))[order],
@@ -128,13 +123,12 @@ def _walk(
     slots: NDArray[np.void],
     epochs: NDArray[np.int64],
     base: NDArray[np.int64],
-    source: NDArray[np.int64],
-    target: NDArray[np.int64],
-    strict: bool,
+    steps: NDArray[np.int32],
+    forbidden: NDArray[np.bool_],
+    stranger: NDArray[np.int64],
     initial: int,
-    certain: NDArray[np.bool_],
-    possible: NDArray[np.bool_],
     index: NDArray[np.int64],
+    symbol: NDArray[np.int64],
     what: NDArray[np.int64],
     function: NDArray[np.int64],
     keys: NDArray[np.uint64],
@@ -143,12 +137,13 @@ def _walk(
     unknown: NDArray[np.int64],
 ) -> int:
     count = 0
+    nowhere = steps.shape[1] - 1
     for i in range(len(index)):
         f = function[i]
         if what[i] & LOSES:
             for each in range(0 if f < 0 else f, len(epochs) if f < 0 else f + 1):
                 epochs[each] += 1
-                base[each] = _UNKNOWN
+                base[each] = nowhere
             continue
         if what[i] & STARTS:
             epochs[f] += 1
@@ -158,54 +153,18 @@ def _walk(
         slot = slots[_slot(slots, keys[i], i)]
         if slot.epoch != epochs[f]:
             slot.epoch, slot.state = epochs[f], base[f]
-        event = index[i]
-        edge = _edge(slot.state, source, certain[:, event], possible[:, event], strict)
-        if slot.state == _UNKNOWN or edge == -2:
+        before = slot.state
+        slot.state = steps[symbol[i], before, 0]
+        edge = steps[symbol[i], before, 1]
+        if before == nowhere or slot.state == nowhere:
             unknown[f] += 1
-            slot.state = _synchronised(source, target, certain[:, event])
             continue
         stepped[f] += 1
-        if edge < 0:
-            continue
-        fits = source[edge] == slot.state or source[edge] == _ANY
-        if fits and target[edge] != _FORBIDDEN:
-            slot.state = target[edge]
-        else:
-            hits[count].index, hits[count].state, hits[count].edge = event, slot.state, edge
+        if edge == MISFIT or (edge != NO_EDGE and forbidden[edge]):
+            hits[count].index, hits[count].state = index[i], before
+            hits[count].edge = stranger[symbol[i]] if edge == MISFIT else edge
             count += 1
     return count
-
-
-@numba.njit(cache=True)
-def _edge(
-    state: int,
-    source: NDArray[np.int64],
-    certain: NDArray[np.bool_],
-    possible: NDArray[np.bool_],
-    strict: bool,
-) -> int:
-    """The edge that an event takes: the state's own, ANY's, a stranger's; -1 none, -2 unknown."""
-    for wanted in (state, _ANY):
-        for edge in range(len(source)):
-            if source[edge] == wanted and certain[edge]:
-                return edge
-            if source[edge] == wanted and possible[edge]:
-                return -2
-    for edge in range(len(source)):
-        if strict and certain[edge]:
-            return edge
-    return -1
-
-
-@numba.njit(cache=True)
-def _synchronised(
-    source: NDArray[np.int64], target: NDArray[np.int64], certain: NDArray[np.bool_]
-) -> int:
-    """The state after an event that leads to the same from every one; else it is not known."""
-    for edge in range(len(source)):
-        if certain[edge] and source[edge] == _ANY and target[edge] >= 0:
-            return int(target[edge])
-    return _UNKNOWN
 
 
 @numba.njit(cache=True)

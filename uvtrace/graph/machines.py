@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.automaton import Automaton
+from uvtrace.check.steps import MISFIT
 from uvtrace.graph.coverage import EdgeCoverage, MachineCoverage, StateCoverage
-from uvtrace.graph.steps import MISFIT
 from uvtrace.trace.functions import Function
 
 STARTS: Final = 1

@@ -17,9 +17,9 @@ from uvtrace.check.loss import LossFollower
 from uvtrace.check.program import Program, Run
 from uvtrace.check.rules import Sight
 from uvtrace.check.sight import Loss
+from uvtrace.check.steps import TRUE, UNKNOWN, StepTable, distinct
 from uvtrace.graph.coverage import Coverage, MachineCoverage
 from uvtrace.graph.machines import LOSES, LOSES_ALL, STARTS, Machines
-from uvtrace.graph.steps import TRUE, UNKNOWN, StepTable, distinct
 from uvtrace.registers import RegisterMap
 from uvtrace.trace.enums import Kind, Phase
 from uvtrace.trace.events import is_event
