@@ -51,7 +51,10 @@ CPUS = click.IntRange(1, 255)
 SNAPLEN = click.IntRange(min=RECORD_SIZE)
 TIMEOUT = click.FloatRange(min=0, min_open=True)
 
-_SPEC = "qemu:MODEL[,prop=value…], pci:BDF or pci:VENDOR:DEVICE. Can be repeated."
+_SPEC = (
+    "qemu:MODEL[,prop=value…], model:NAME[,option=value…], pci:BDF or pci:VENDOR:DEVICE."
+    " Can be repeated."
+)
 _SNAPLEN = "Keep N bytes of each transaction, its record of 128 included."
 _TIMEOUT = f"Seconds that COMMAND may take.  [{DEFAULT_TIMEOUT_S:g}]"
 
@@ -105,6 +108,7 @@ def command(
     \b
     Examples:
       uvtrace record --vm --device qemu:e1000 -o run.pcapng -- ping -c 5 10.0.2.2
+      uvtrace record --vm --device model:e1000 -- ping -c 5 10.0.2.2
       uvtrace record --vm --device qemu:nvme -- sh -c 'cat "$UVTRACE_DISK" | md5sum'
       sudo uvtrace record --device pci:0000:00:1f.6 --keep-bound -- sleep 10
     """
@@ -154,7 +158,13 @@ def _ring(
 
 
 def _default_name(device: spec.DeviceSpec) -> str:
-    name = device.model if isinstance(device, spec.QemuSpec) else str(device).partition(":")[2]
+    match device:
+        case spec.QemuSpec():
+            name = device.model
+        case spec.ModelSpec():
+            name = Path(device.model).stem
+        case _:
+            name = str(device).partition(":")[2]
     return f"{name.replace(':', '-')}-{time.strftime('%Y%m%d-%H%M%S')}.pcapng"
 
 
@@ -164,12 +174,14 @@ def _check_place(options: Options, in_vm: bool, kernel: str | None) -> None:
     if not in_vm and kernel is not None:
         raise UsageError("--kernel chooses a VM's kernel", hint="add --vm")
     for device in options.devices:
-        is_emulated = isinstance(device, spec.QemuSpec)
-        if in_vm and not is_emulated:
+        is_of_machine = isinstance(device, spec.FunctionSpec | spec.IdSpec)
+        if in_vm and is_of_machine:
             raise UsageError(
-                "a VM takes QEMU's devices", where=str(device), hint="as in qemu:e1000"
+                "a VM takes QEMU's devices and models",
+                where=str(device),
+                hint="as in qemu:e1000 or model:e1000",
             )
-        if not in_vm and is_emulated:
+        if not in_vm and isinstance(device, spec.QemuSpec):
             raise UsageError("QEMU's devices need a VM", where=str(device), hint="add --vm")
     folder = options.output.parent
     if options.output == STDOUT:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from uvtrace.errors import EnvironmentLacksError, UsageError, UvtraceError
 from uvtrace.record import abi
-from uvtrace.record.spec import DeviceSpec, FunctionSpec, IdSpec, QemuSpec
+from uvtrace.record.spec import DeviceSpec, FunctionSpec, IdSpec, ModelSpec, QemuSpec
 from uvtrace.trace.functions import describe_function
 
 UNBIND_TIMEOUT_S = 30.0
@@ -141,6 +141,8 @@ def _matches(function: PciFunction, device: DeviceSpec) -> bool:
             return (function.vendor, function.device) == (device.vendor, device.device)
         case QemuSpec():
             raise UsageError("QEMU's devices need a VM", where=str(device), hint="add --vm")
+        case ModelSpec():
+            raise UsageError("a model's function has no name yet", where=str(device))
 
 
 def _all_functions() -> list[PciFunction]:

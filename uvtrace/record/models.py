@@ -26,12 +26,14 @@ class Attached:
         name: the PCI function in the guest, ``0000:00:10.0``.
         setup: what the guest waits for once the driver is bound: ``network``, ``disk``, ``none``.
         drivers: stock modules for it, to be kept from loading at boot.
+        driver: the module to load for it, a name or a ``.ko``; empty for what modalias picks.
     """
 
     arguments: tuple[str, ...]
     name: str
     setup: str
     drivers: tuple[str, ...]
+    driver: str = ""
 
 
 Family = Callable[["_Slot"], list[str]]
@@ -211,9 +213,6 @@ def attach(spec: QemuSpec, number: int, folder: Path) -> Attached:
         with open(folder / f"disk{number}.img", "wb") as image:
             image.truncate(SCRATCH_BYTES)
     function = f"0000:00:{slot.address:02x}.0"
-    return Attached(tuple(arguments), function, model.setup, model.drivers)
-
-
-def preferred_driver(spec: QemuSpec) -> str | None:
-    """The driver that a model's name asks for: several drive one device (8139cp, 8139too)."""
-    return spec.model if spec.model in ("8139cp", "8139too") else None
+    # Several drive one device: then its name asks for one of them.
+    driver = spec.model if spec.model in ("8139cp", "8139too") else ""
+    return Attached(tuple(arguments), function, model.setup, model.drivers, driver)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``--device`` names: a QEMU device, a PCI function of this machine, or all of an ID."""
+"""What ``--device`` names: a QEMU device, a model in Python, or PCI functions of this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uvtrace.errors import UsageError
 _BDF = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])", re.IGNORECASE)
 _ID = re.compile(r"([0-9a-f]{4}):([0-9a-f]{4})", re.IGNORECASE)
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-_FORMS = "qemu:MODEL[,prop=value…], pci:BDF or pci:VENDOR:DEVICE"
+_FORMS = "qemu:MODEL[,prop=value…], model:NAME[,option=value…], pci:BDF or pci:VENDOR:DEVICE"
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,18 @@ class QemuSpec:
 
     def __str__(self) -> str:
         return f"qemu:{self.model}" + (f",{self.properties}" if self.properties else "")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A device that a Python model plays. ``options`` are the model's: ``mac=…,port=tap``."""
+
+    model: str
+    """An installed model's name, or the path of a file."""
+    options: str = ""
+
+    def __str__(self) -> str:
+        return f"model:{self.model}" + (f",{self.options}" if self.options else "")
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ class IdSpec:
         return f"pci:{self.vendor:04x}:{self.device:04x}"
 
 
-DeviceSpec = QemuSpec | FunctionSpec | IdSpec
+DeviceSpec = QemuSpec | ModelSpec | FunctionSpec | IdSpec
 
 
 def parse(text: str) -> DeviceSpec:
@@ -64,8 +76,10 @@ def parse(text: str) -> DeviceSpec:
         UsageError: it names none, or a kind that this version cannot record.
     """
     kind, colon, rest = text.partition(":")
-    if kind in ("model", "trace") and colon:
-        raise UsageError(f"{kind}: devices come with a later version", where=text)
+    if kind == "trace" and colon:
+        raise UsageError("trace: devices come with a later version", where=text)
+    if kind == "model" and colon:
+        return _parse_model(text, rest)
     if kind == "qemu" and rest:
         return _parse_qemu(text, rest)
     if kind == "pci" and rest:
@@ -78,6 +92,13 @@ def _parse_qemu(text: str, rest: str) -> QemuSpec:
     if not _MODEL.fullmatch(model):
         raise UsageError("not the name of a QEMU device", where=text, hint="as in qemu:e1000")
     return QemuSpec(model, properties)
+
+
+def _parse_model(text: str, rest: str) -> ModelSpec:
+    model, _, options = rest.partition(",")
+    if not model or not all("=" in option for option in options.split(",") if options):
+        raise UsageError("not a model", where=text, hint="as in model:e1000,mac=52:54:00:12:34:56")
+    return ModelSpec(model, options)
 
 
 def _parse_pci(text: str, rest: str) -> DeviceSpec:

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from uvtrace.errors import EnvironmentLacksError, ExitCode, UsageError, UvtraceError
-from uvtrace.record import build, build_ids, kvm, machine, models
+from uvtrace.record import build, build_ids, kvm, machine, models, virtual
 from uvtrace.record.consumer import Consumer
 from uvtrace.record.kernels import Kernel
 from uvtrace.record.machine import Machine, MachineSpec
+from uvtrace.record.models import Attached
 from uvtrace.record.output import Output
 from uvtrace.record.ring import Ring
 from uvtrace.record.session import Drain, Options, Progress, Result
 from uvtrace.record.share import Share
-from uvtrace.record.spec import QemuSpec
+from uvtrace.record.spec import DeviceSpec, ModelSpec, QemuSpec
 from uvtrace.record.workspace import private_folder
 from uvtrace.trace.enums import RingPolicy, Topic
 from uvtrace.trace.functions import describe_function
@@ -105,14 +106,14 @@ class _Recording:
         self._options = options
         self._vm = vm
         self._progress = progress
-        self._driver = self._checked_driver()
         share = folder / "share"
         share.mkdir()
         self._share = Share(share)
+        self._models = virtual.Models(folder)
         self._devices = [
-            models.attach(_qemu(device), number, folder)
-            for number, device in enumerate(options.devices)
+            self._place(device, number, folder) for number, device in enumerate(options.devices)
         ]
+        self._drivers = self._checked_drivers()
         self._accelerated = kvm.Answer(False, "")
         self._folder = folder
         self._spec = self._machine_spec()
@@ -130,7 +131,7 @@ class _Recording:
         self._progress.stage("boot")
         command = machine.prepare(self._spec)
         self._step_since = time.monotonic()
-        with Machine(command, self._spec.log) as running:
+        with self._models, Machine(command, self._spec.log) as running:
             try:
                 self._watch(running)
             except KeyboardInterrupt:
@@ -142,6 +143,17 @@ class _Recording:
 
     # ------------------------------------------------------------ before
 
+    def _place(self, device: DeviceSpec, number: int, folder: Path) -> Attached:
+        if isinstance(device, ModelSpec):
+            return self._models.attach(device, number)
+        if isinstance(device, QemuSpec):
+            return models.attach(device, number, folder)
+        raise UsageError(
+            "a VM takes QEMU's devices and models",
+            where=str(device),
+            hint="as in qemu:e1000 or model:e1000",
+        )
+
     def _machine_spec(self) -> MachineSpec:
         answer = kvm.remembered(self._vm.kernel.require_image())
         self._accelerated = answer
@@ -152,7 +164,7 @@ class _Recording:
             share=self._share.folder,
             # Header and slots share one power of two, so that slots fill half of it.
             ring_bytes=2 * _power_of_two_upto(self._options.ring_bytes),
-            devices=arguments,
+            devices=[*arguments, *self._models.arguments],
             blacklist=[driver for device in self._devices for driver in device.drivers],
             cpus=self._vm.cpus,
             ram=self._vm.ram,
@@ -164,35 +176,34 @@ class _Recording:
         shutil.copy(build.module_for(self._vm.kernel), folder / "uvbus.ko")
         shutil.copy(build.uvctl(), folder / "uvctl")
         shutil.copy(Path(__file__).with_name("guest") / "guest.sh", folder / "guest.sh")
-        driver = self._driver
-        if driver.endswith(".ko"):
-            shutil.copy(driver, folder / Path(driver).name)
-            driver = Path(driver).name
+        for driver in self._drivers:
+            if driver.endswith(".ko"):
+                shutil.copy(driver, folder / Path(driver).name)
         self._share.write_command(self._options.command)
         self._share.write_config(
             {
-                "MODULE_PARAMETERS": "shared=1",
+                "MODULE_PARAMETERS": f"shared=1 virtual={int(bool(self._models))}",
                 "FUNCTIONS": " ".join(device.name for device in self._devices),
                 "SETUPS": self._setups(),
-                "DRIVER": driver,
+                "DRIVERS": " ".join(Path(driver).name or "-" for driver in self._drivers),
                 "DIRECTORY": os.getcwd(),
                 "RING_BYTES": str(_power_of_two_upto(self._options.ring_bytes)),
                 "RING_POLICY": RingPolicy(self._options.policy).name.lower(),
                 "TIMEOUT": f"{self._options.timeout_s:g}",
+                "APPEAR_ATTEMPTS": "300" if self._models else "1",
                 "BIND_ATTEMPTS": "100",
                 "KEEP_BOUND": "1" if self._options.keep_bound else "",
             }
         )
 
-    def _checked_driver(self) -> str:
-        """The module to load: a name, a file, or nothing for what modalias picks."""
+    def _checked_drivers(self) -> list[str]:
+        """Per device the module to load: a name, a file, or nothing for what modalias picks."""
         chosen = self._options.driver
         if chosen is None:
-            preferred = [models.preferred_driver(_qemu(d)) for d in self._options.devices]
-            return " ".join(filter(None, preferred))
+            return [device.driver for device in self._devices]
         if chosen.endswith(".ko") and not Path(chosen).is_file():
             raise UsageError("there is no such module file", where=chosen)
-        return chosen
+        return [chosen] * len(self._devices)
 
     def _setups(self) -> str:
         return " ".join(device.setup for device in self._devices) if self._options.setup else ""
@@ -271,8 +282,7 @@ class _Recording:
         self._drain = Drain(consumer, self._output, self._progress)
 
     def _modules(self) -> build_ids.InstalledModules:
-        driver = self._options.driver or ""
-        extra = (Path(driver),) if driver.endswith(".ko") else ()
+        extra = tuple(Path(driver) for driver in self._drivers if driver.endswith(".ko"))
         return build_ids.InstalledModules(self._share.text("release"), extra)
 
     def _session(self) -> dict[str, Any]:
@@ -281,7 +291,7 @@ class _Recording:
             "tool": f"uvtrace {VERSION}",
             "source": "vm",
             "command": list(self._options.command),
-            "devices": [str(device) for device in self._options.devices],
+            "devices": [_told(device) for device in self._options.devices],
             # A file by its name: where it lay on this machine is nobody's business.
             "driver": self._options.driver and Path(self._options.driver).name,
             "kernel": self._share.text("release"),
@@ -367,10 +377,11 @@ class _Recording:
         return f"it ended after {self._last_stage()}: {words}"
 
 
-def _qemu(device: object) -> QemuSpec:
-    if not isinstance(device, QemuSpec):
-        raise UsageError("a VM takes QEMU's devices", where=str(device), hint="as in qemu:e1000")
-    return device
+def _told(device: DeviceSpec) -> str:
+    """A device as the trace names it: a model's file without its folder."""
+    if isinstance(device, ModelSpec):
+        device = ModelSpec(Path(device.model).name, device.options)
+    return str(device)
 
 
 def _power_of_two_upto(size: int) -> int:

@@ -71,10 +71,16 @@ release() {
 	return 0
 }
 
+# What was chosen for the nth function, or nothing: then its modalias chooses.
+chosen_driver() {
+	chosen=$(echo "$DRIVERS" | cut -d' ' -f"$1")
+	[ "$chosen" = - ] || echo "$chosen"
+}
+
 describe() {
 	read -r vendor <"$devices/$1/vendor"
 	read -r device <"$devices/$1/device"
-	modules=${DRIVER:-$(modules_of "$1")}
+	modules=${2:-$(modules_of "$1")}
 	module=${modules%%[!A-Za-z0-9_-]*}
 	names=$(lspci -s "$1" 2>/dev/null | cut -d' ' -f2-)
 	echo "$1|${vendor#0x}|${device#0x}|$module|${names#*: }" >>"$share/functions"
@@ -89,10 +95,13 @@ load() {
 arm() {
 	uvctl ring "$RING_BYTES" "$RING_POLICY" 2>"$share/uvctl.error" ||
 		fail "$(cat "$share/uvctl.error")"
+	number=0
 	for bdf in $FUNCTIONS; do
-		[ -e "$devices/$bdf" ] || fail "$bdf is not there"
+		number=$((number + 1))
+		# A model's function appears when its model has described it.
+		wait_until "$APPEAR_ATTEMPTS" test -e "$devices/$bdf" || fail "$bdf is not there"
 		release "$bdf"
-		describe "$bdf"
+		describe "$bdf" "$(chosen_driver $number)"
 		uvctl select "$bdf" >>"$share/selected" 2>"$share/uvctl.error" ||
 			fail "$(cat "$share/uvctl.error")"
 	done
@@ -101,6 +110,8 @@ arm() {
 
 # A module file from the host: what it depends on comes from the guest's kernel.
 insert() {
+	name=$(basename "$1" .ko | tr - _)
+	[ ! -e "/sys/module/$name" ] || return 0
 	for needed in $(modinfo -F depends "$1" | tr , ' '); do
 		modprobe "$needed" 2>/dev/null
 	done
@@ -118,9 +129,8 @@ load_driver() {
 }
 
 bind() {
-	if [ -n "$DRIVER" ]; then
-		modules=$DRIVER
-	else
+	modules=$2
+	if [ -z "$modules" ]; then
 		modules=$(modules_of "$1")
 		[ -n "$modules" ] || fail "no module of this kernel drives $1 ($(cat "$devices/$1/modalias"))"
 	fi
@@ -254,8 +264,10 @@ load
 stage loaded
 arm
 stage armed
+number=0
 for bdf in $FUNCTIONS; do
-	bind "$bdf"
+	number=$((number + 1))
+	bind "$bdf" "$(chosen_driver $number)"
 	echo "$bdf $(driver_of "$bdf")" >>"$share/drivers"
 done
 stage bound
