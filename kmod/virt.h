@@ -29,15 +29,21 @@ struct uv_link;
 struct uv_virt_memory;		/* virtmem.c */
 struct uv_virt_interrupts;	/* virtirq.c */
 
-/* virtconfig.c: three images and what is derived of them. */
-struct uv_virt_config {
+/* What a model has described: config space at power-on, and what software can change. */
+struct uv_virt_images {
 	u8	values[PCI_CFG_SPACE_EXP_SIZE];
 	u8	writable[PCI_CFG_SPACE_EXP_SIZE];
 	u8	clearable[PCI_CFG_SPACE_EXP_SIZE];
-	u8	reset[PCI_CFG_SPACE_EXP_SIZE];	/* values at power-on */
 	u16	size;		/* 256 or 4096 */
 	u16	pm, msi, msix, exp;	/* offsets of capabilities; 0 none */
-	raw_spinlock_t lock;	/* of values; innermost */
+	u64	bar_length[PCI_STD_NUM_BARS];	/* 0: none, or the upper half of a 64-bit one */
+};
+
+/* virtconfig.c: config space as it is. Images change only while there is no pdev. */
+struct uv_virt_config {
+	struct uv_virt_images	images;
+	u8			values[PCI_CFG_SPACE_EXP_SIZE];
+	raw_spinlock_t		lock;	/* of values; innermost */
 };
 
 enum uv_virt_state {
@@ -52,9 +58,16 @@ enum uv_virt_state {
  * struct uv_virt - a virtual function
  * @index: its number, which is its link's and its device number on the bus
  * @state: enum uv_virt_state; read anywhere, changed under @lock
+ * @lock: of @state and of what is wanted; innermost but for config.lock
  * @pdev: the PCI device once plugged; a reference is held
  * @config: its config space
  * @limits: what the bus allows it
+ * @staged: what the model is describing; the link's worker's alone
+ * @wanted: described and plugged, not carried out yet; under @lock
+ * @remove_wanted: the same of an unplug; under @lock
+ * @hellos: counts models; under @lock
+ * @settle: carries out what is wanted: adds, revives, removes the device. Not the
+ *	link's worker, as drivers probe in it, whose reads that worker must serve
  *
  * Allocated for every link when virtual mode begins; freed at unload, when
  * nobody can reach it any more.
@@ -66,8 +79,13 @@ struct uv_virt {
 	struct pci_dev			*pdev;
 	struct uv_virt_config		config;
 	struct uv_link_limits		limits;
-	u64				timeout_ns;
+	u64				timeout_ns;	/* completion timeout; the link's to set */
 	struct uv_link			*link;
+	struct uv_virt_images		*staged;
+	struct uv_virt_images		*wanted;
+	bool				remove_wanted;
+	u64				hellos;
+	struct work_struct		settle;
 	struct uv_virt_memory		*memory;
 	struct uv_virt_interrupts	*interrupts;
 };
@@ -78,7 +96,13 @@ extern bool uv_virtual;			/* module parameter virtual=1 */
 extern struct uv_virt *uv_virts[UV_VIRT_MAX];
 
 int uv_virt_init(void);			/* after the hooks and the trap are armed */
+/* Removes all functions (their drivers may still talk to their models), then the links. */
 void uv_virt_exit(void);
+/*
+ * From uv_links_init(), for every link that it finds: a function for it, which is in
+ * uv_virts[index] then; -errno as a pointer. Freed by uv_virt_exit() after uv_links_exit().
+ */
+struct uv_virt *uv_virt_new(unsigned int index, struct uv_link *link);
 /* The virtual function behind a PCI device, or NULL. Any context. */
 struct uv_virt *uv_virt_of(const struct pci_dev *pdev);
 /* The virtual function whose memory BAR holds a CPU physical address. Any context. */
@@ -89,12 +113,19 @@ static inline bool uv_virt_alive(const struct uv_virt *virt)
 	return READ_ONCE(virt->state) == UV_VIRT_ALIVE;
 }
 
-/* The model did not answer or broke the protocol: all ones from now on. Any context. */
+/*
+ * The model did not answer or broke the protocol: all ones from now on. Tells the link
+ * (uv_link_dead) and fails who waits. Any context; no lock of the link is held.
+ */
 void uv_virt_die(struct uv_virt *virt, enum uv_link_reason reason);
-/* From linkmsg.c, in the link's worker (process context): */
-int uv_virt_hello(struct uv_virt *virt);
-int uv_virt_plug(struct uv_virt *virt);		/* adds the device, or revives it */
-void uv_virt_unplug(struct uv_virt *virt);	/* removes it; also at unload */
+/*
+ * From linkmsg.c, in the link's worker (process context). They do not wait for drivers:
+ * the device appears and disappears later, and UV_MSG_PLUGGED and UV_MSG_UNPLUGGED are
+ * sent then, from virt.c. UV_REASON_NONE, or why not.
+ */
+enum uv_link_reason uv_virt_hello(struct uv_virt *virt);
+enum uv_link_reason uv_virt_plug(struct uv_virt *virt);	/* add the device, or revive it */
+void uv_virt_unplug(struct uv_virt *virt);		/* surprise removal */
 
 /* ---- virtbus.c ---- */
 
@@ -105,9 +136,17 @@ void uv_virtbus_remove(struct uv_virt *virt);
 
 /* ---- virtconfig.c ---- */
 
+/* From linkmsg.c, between HELLO and PLUG: 0, or -EINVAL: out of range or out of turn. */
 int uv_virtconfig_image(struct uv_virt *virt, enum uv_config_image which, u32 offset,
-			const void *data, u32 length);	/* while described */
-enum uv_link_reason uv_virtconfig_check(struct uv_virt *virt);	/* is it a type 0 function's? */
+			const void *data, u32 length);
+/* Is it a type 0 function's? Finds capabilities, and puts right what software can write. */
+enum uv_link_reason uv_virtconfig_check(struct uv_virt_images *images);
+bool uv_virtconfig_same(const struct uv_virt *virt, const struct uv_virt_images *images);
+void uv_virtconfig_install(struct uv_virt *virt, const struct uv_virt_images *images);
+/* Values as at power-on; with_bars: but BARs as they were assigned. */
+void uv_virtconfig_reset(struct uv_virt *virt, bool with_bars);
+/* Bits that the bus itself changes: Status, pending bits. Any context. */
+void uv_virtconfig_change(struct uv_virt *virt, u16 where, u8 size, u32 clear, u32 set);
 int uv_virtconfig_read(struct uv_virt *virt, int where, int size, u32 *value);
 int uv_virtconfig_write(struct uv_virt *virt, int where, int size, u32 value);
 int uv_virtconfig_set(struct uv_virt *virt, u32 where, u32 size, u32 value);	/* by the model */
@@ -121,6 +160,7 @@ bool uv_virtconfig_master(struct uv_virt *virt);	/* bus mastering on, in D0 */
 int uv_virtmem_init(struct uv_virt *virt);
 void uv_virtmem_exit(struct uv_virt *virt);
 void uv_virtmem_attach(struct pci_dev *pdev);	/* sets its dma_map_ops; at ADD and BIND */
+void uv_virtmem_forget(struct uv_virt *virt);	/* the device has gone: no mapping is left */
 /*
  * The device's access, checked as a whole before memory is touched: UV_STATUS_OK,
  * or UNSUPPORTED (no such mapping, direction, limits) and nothing touched.
@@ -131,10 +171,11 @@ enum uv_status uv_virtmem_access(struct uv_virt *virt, u64 iova, void *data, u32
 
 /* ---- virtirq.c ---- */
 
-int uv_virtirq_init_domains(struct fwnode_handle *parent);	/* bus-wide, before the bus */
+int uv_virtirq_init_domains(void);	/* bus-wide, before the bus */
 void uv_virtirq_exit_domains(void);
 struct irq_domain *uv_virtirq_msi_domain(void);
 int uv_virtirq_init(struct uv_virt *virt);
+int uv_virtirq_install(struct uv_virt *virt);	/* vectors of new images; no pdev yet */
 void uv_virtirq_exit(struct uv_virt *virt);
 unsigned int uv_virtirq_line(struct uv_virt *virt);	/* Linux irq of its INTx */
 /* Any context, interrupts off. They make their records, also of what is refused. */
@@ -189,7 +230,14 @@ int uv_link_send(struct uv_link *link, struct uv_message *message, const void *d
  */
 void uv_link_drain(struct uv_link *link);
 u32 uv_link_data_max(const struct uv_link *link);
-int uv_links_init(void);		/* finds the homes; makes uv_virts[] usable */
+/* The function has died: state and reason into the header, signal. Any context. */
+void uv_link_dead(struct uv_link *link, enum uv_link_reason reason);
+/*
+ * Local home: this CPU runs the model's task, or has just interrupted it, so that an
+ * interrupt must be raised elsewhere. False in a VM. Any context.
+ */
+bool uv_link_on_model_cpu(const struct uv_link *link);
+int uv_links_init(void);		/* finds the homes; uv_virt_new() for each link */
 void uv_links_start(void);		/* state WAITING; messages are taken from now on */
 void uv_links_exit(void);		/* state CLOSED, after the functions have gone */
 
