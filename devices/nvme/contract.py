@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
+from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge, Latest
 from uvtrace.check.columns import record
 from uvtrace.check.contract import Contract
 from uvtrace.check.expression import Truth
-from uvtrace.check.terms import is_executed, is_first_part, is_return, is_unbound, succeeded
+from uvtrace.check.terms import is_executed, is_first_part, is_return, succeeded
 from uvtrace.trace.enums import Kind
 
+CAP = 0x00
 CC, CSTS, AQA, ASQ, ACQ = 0x14, 0x1C, 0x24, 0x28, 0x30
 DOORBELLS, DOORBELLS_END = 0x1000, 0x2000
 CC_EN, CC_SHN = 1 << 0, 3 << 14
@@ -52,14 +53,24 @@ queue = (record.offset - DOORBELLS) >> 3
 submits = is_doorbell & ~record.offset.has(4)
 acknowledges = is_doorbell & record.offset.has(4)
 
+# How long CSTS.RDY may take to follow CC.EN: CAP.TO, in units of 500 ms (Base Specification 2.0,
+# 3.1.3.1). All ones can stand for more, which CRTO then says: no limit is known.
+CAP_TO_UNIT_NS = 500_000_000
+_reads_cap = _answered & (record.bar == 0) & (record.offset == CAP)
+_timeout = record.value.bits(24, 8)
+READY_WITHIN = Latest(_reads_cap & (_timeout != 0xFF), _timeout * CAP_TO_UNIT_NS)
+
 CONTROLLER = Automaton(
     name="nvme.controller",
-    description="CC.EN and CSTS.RDY: each step waits for the controller to have made the last one.",
+    description="CC.EN and CSTS.RDY: each step waits for the controller to have made the last one,"
+    " and that takes it no longer than CAP.TO says. A driver that leaves has shut it down.",
     states=(
         *("found", "disabling", "disabled", "enabling", "ready"),
         *("shutting down", "shut down", "failed"),
     ),
     initial="found",
+    accepting=frozenset({"found", "disabling", "disabled", "shutting down", "shut down", "failed"}),
+    time_limits_ns={"disabling": READY_WITHIN, "enabling": READY_WITHIN},
     strict=False,
     edges=(
         Edge("found", "disabling", disables, "CC.EN = 0"),
@@ -83,7 +94,6 @@ CONTROLLER = Automaton(
         Edge("disabled", FORBIDDEN, submits, "doorbell while disabled"),
         Edge("enabling", FORBIDDEN, submits, "doorbell before RDY was seen 1"),
         Edge("shut down", FORBIDDEN, submits, "doorbell after shutdown"),
-        Edge("ready", FORBIDDEN, is_unbound, "unbound while ready"),
     ),
 )
 

@@ -20,18 +20,33 @@ class Edge:
         target: the state it leads to; ``FORBIDDEN`` for a step that must not be.
         guard: the events that take it.
         label: what happens, in a few words: ``write TCTL.EN = 1``.
+        told_from: out of these states the step is made, and reported.
     """
 
     source: str
     target: str
     guard: Truth
     label: str
+    told_from: frozenset[str] = frozenset()
 
 
 ANY = "*"
 """As an edge's source: every state that has no edge of its own for the event."""
 FORBIDDEN = "!"
 """As an edge's target: the step must not be (FSM001); the state stays what it was."""
+
+
+@dataclass(frozen=True)
+class Latest:
+    """A number that an earlier event of the function told: a limit that a register holds.
+
+    Attributes:
+        event: the events that tell it.
+        value: the number, of such an event. Before the first one it is not known.
+    """
+
+    event: Truth
+    value: Number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +63,16 @@ class Automaton:
         name: of the machine, such as ``e1000.receive``.
         states: names, in the order of a run where there is one.
         initial: the state when the driver begins to probe, and after a reset of the function.
-        accepting: states in which it may be when the driver is unbound, or the trace ends
+        accepting: states in which it may be when the driver is unbound, or its probe has failed
             (FSM004, without a key only); empty: every state.
+        accepting_bound: states in which it may be when the trace ends and the driver is still
+            bound; empty: every state, as a recording may end at any time.
         edges: the steps.
         key: what there is one machine for besides the function: ``(queue,)``.
         relevant: the events that it looks at at all.
         starts_over: events that put it into ``initial`` whatever came before.
-        time_limits_ns: longest stay by state (FSM002).
+        time_limits_ns: longest stay by state (FSM002); not for the initial one, in which a
+            machine is before anything happened to it.
         strict: events that fit another state break FSM001.
         description: a paragraph, for the documentation.
     """
@@ -64,10 +82,11 @@ class Automaton:
     initial: str
     edges: tuple[Edge, ...]
     accepting: frozenset[str] = frozenset()
+    accepting_bound: frozenset[str] = frozenset()
     key: tuple[Number, ...] = ()
     relevant: Truth = TRUE
     starts_over: Truth = FALSE
-    time_limits_ns: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    time_limits_ns: Mapping[str, int | Latest] = field(default_factory=lambda: MappingProxyType({}))
     strict: bool = True
     description: str = ""
 
@@ -75,12 +94,15 @@ class Automaton:
         known = set(self.states)
         if len(known) != len(self.states):
             raise UvtraceError("a state is named twice", where=f"automaton {self.name}")
-        named = {self.initial, *self.accepting, *self.time_limits_ns}
+        named = {self.initial, *self.accepting, *self.accepting_bound, *self.time_limits_ns}
         named |= {edge.source for edge in self.edges if edge.source != ANY}
         named |= {edge.target for edge in self.edges if edge.target != FORBIDDEN}
         if named - known:
             unknown = ", ".join(sorted(named - known))
             raise UvtraceError(f"no such state: {unknown}", where=f"automaton {self.name}")
+        if self.initial in self.time_limits_ns:
+            text = f"no time limit can be given for the initial state {self.initial}"
+            raise UvtraceError(text, where=f"automaton {self.name}")
 
     def index(self, state: str) -> int:
         """The position of a state in :attr:`states`."""
@@ -94,4 +116,6 @@ class Automaton:
     def terms(self) -> tuple[Truth | Number, ...]:
         """Every term in it."""
         guards = tuple(edge.guard for edge in self.edges)
-        return (self.relevant, self.starts_over, *guards, *self.key)
+        limits = (each for each in self.time_limits_ns.values() if isinstance(each, Latest))
+        told = (term for each in limits for term in (each.event, each.value))
+        return (self.relevant, self.starts_over, *guards, *self.key, *told)

@@ -6,44 +6,96 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from uvtrace.check.automaton import FORBIDDEN, Automaton, Edge
+from uvtrace.check.automaton import FORBIDDEN, Automaton, Edge, Latest
+from uvtrace.check.baseline import Baseline
 from uvtrace.check.columns import life, record
 from uvtrace.check.columns.life import DriverState
 from uvtrace.check.contract import Contract, class_codes, contract_for, installed_contracts
-from uvtrace.check.expression import TRUE, Truth
+from uvtrace.check.expression import TRUE, Truth, any_of
 from uvtrace.check.rule import Rule
-from uvtrace.check.terms import is_end, is_unbound
+from uvtrace.check.rules import Sight
+from uvtrace.check.terms import is_end, is_return, is_unbound, succeeded
+from uvtrace.trace.enums import Kind
 from uvtrace.trace.trace import Trace
 
-# Behind an unbinding the end has nothing to add: what was wrong then is told.
-_ends_bound = is_end & (life.driver_state != DriverState.UNBOUND)
+_ends_bound = is_end & (life.driver_state == DriverState.BOUND)
+_probe_failed = (record.kind == Kind.PROBE) & is_return & ~succeeded
+
+Judged = tuple[Truth, Automaton]
+"""What a rule applies to, and what breaks it."""
 
 
-def steps(automaton: Automaton) -> tuple[Truth, Automaton]:
+def steps(automaton: Automaton, _: Baseline | None) -> Judged:
     """What judges the steps of an automaton: all its events, by itself."""
-    return TRUE, automaton
+    return TRUE, replace(automaton, time_limits_ns={})
 
 
-def final_states(automaton: Automaton) -> tuple[Truth, Automaton] | None:
+def stays(automaton: Automaton, _: Baseline | None) -> Judged | None:
+    """What judges how long an automaton stays in its states; None where that is free.
+
+    Behind the unbinding nobody waits for the device any more: that ends every stay.
+    """
+    if not automaton.time_limits_ns:
+        return None
+    over = automaton.starts_over | is_unbound
+    edges = _allowed(automaton)
+    return TRUE, replace(automaton, edges=edges, starts_over=over, strict=False)
+
+
+def novelties(automaton: Automaton, baseline: Baseline | None) -> Judged | None:
+    """What judges whether an automaton does what it did before; None where that is not known.
+
+    A state that is new is one that a new step leads to.
+    """
+    if baseline is None or not baseline.covers(automaton.name):
+        return None
+    known = baseline.steps[automaton.name]
+    edges = tuple(
+        replace(
+            edge,
+            told_from=frozenset(
+                state for state in automaton.states if (state, edge.label, edge.target) not in known
+            ),
+        )
+        for edge in _allowed(automaton)
+    )
+    return TRUE, replace(automaton, edges=edges, strict=False, time_limits_ns={})
+
+
+def final_states(automaton: Automaton, _: Baseline | None) -> Judged | None:
     """What judges in which state an automaton ends; None where every state will do.
 
     Automata with keys are not judged: neither an unbinding nor the end of a trace has a key.
     """
-    if not automaton.accepting or automaton.key:
+    ends = (
+        (is_unbound, "unbound", automaton.accepting),
+        (_probe_failed, "the probe has failed", automaton.accepting),
+        (_ends_bound, "the trace ends", automaton.accepting_bound),
+    )
+    judged_by = [end for end in ends if end[2]]
+    if not judged_by or automaton.key:
         return None
-    ends = ((is_unbound, "unbound"), (_ends_bound, "the trace ends"))
     forbidden = tuple(
         Edge(state, FORBIDDEN, guard, label)
+        for guard, label, accepting in judged_by
         for state in automaton.states
-        if state not in automaton.accepting
-        for guard, label in ends
+        if state not in accepting
     )
-    # A forbidden step is FSM001's to report; here the end alone is.
-    allowed = tuple(edge for edge in automaton.edges if edge.target != FORBIDDEN)
-    relevant = automaton.relevant | is_unbound | is_end
-    edges = tuple(replace(edge, guard=automaton.relevant & edge.guard) for edge in allowed)
-    judged = replace(automaton, edges=forbidden + edges, relevant=relevant, strict=False)
-    return is_unbound | _ends_bound, judged
+    judged_at = any_of(*(guard for guard, _, _ in judged_by))
+    judged = replace(
+        automaton,
+        edges=forbidden + _allowed(automaton),
+        relevant=automaton.relevant | judged_at,
+        strict=False,
+        time_limits_ns={},
+    )
+    return judged_at, judged
+
+
+def _allowed(automaton: Automaton) -> tuple[Edge, ...]:
+    """The edges without those that must not be: a forbidden step is FSM001's to report."""
+    allowed = (edge for edge in automaton.edges if edge.target != FORBIDDEN)
+    return tuple(replace(edge, guard=automaton.relevant & edge.guard) for edge in allowed)
 
 
 def contracts_of(trace: Trace, given: Contract | None = None) -> dict[int, Contract]:
@@ -66,12 +118,28 @@ def contracts_of(trace: Trace, given: Contract | None = None) -> dict[int, Contr
     return {index: contract for index, contract in found.items() if contract is not None}
 
 
-def with_contracts(rules: Iterable[Rule], contracts: Mapping[int, Contract]) -> tuple[Rule, ...]:
+def sights_given(
+    contracts: Mapping[int, Contract], baseline: Baseline | None
+) -> dict[int, frozenset[Sight]]:
+    """What contracts and a baseline of accepted runs tell, by the function's index."""
+    given = {}
+    for index, contract in contracts.items():
+        covered = baseline is not None and any(
+            baseline.covers(automaton.name) for automaton in contract.automata
+        )
+        given[index] = frozenset({Sight.FSM, Sight.BASELINE} if covered else {Sight.FSM})
+    return given
+
+
+def with_contracts(
+    rules: Iterable[Rule], contracts: Mapping[int, Contract], baseline: Baseline | None = None
+) -> tuple[Rule, ...]:
     """Rules, and the variants that contracts make of those that are about contracts.
 
     Args:
         rules: of a catalogue.
         contracts: by index of the function.
+        baseline: what accepted runs did.
     """
     named = {contract.name: contract for contract in contracts.values()}
     found: list[Rule] = []
@@ -79,14 +147,16 @@ def with_contracts(rules: Iterable[Rule], contracts: Mapping[int, Contract]) -> 
         found.append(rule)
         for name, contract in named.items():
             of = [index for index, each in contracts.items() if each.name == name]
-            found += _variants(rule, contract.automata, of)
+            found += _variants(rule, contract.automata, of, baseline)
     return tuple(found)
 
 
-def _variants(rule: Rule, automata: Sequence[Automaton], functions: list[int]) -> Iterator[Rule]:
+def _variants(
+    rule: Rule, automata: Sequence[Automaton], functions: list[int], baseline: Baseline | None
+) -> Iterator[Rule]:
     for automaton in automata if rule.of_contract is not None else ():
         assert rule.of_contract is not None
-        judged = rule.of_contract(automaton)
+        judged = rule.of_contract(automaton, baseline)
         if judged is None:
             continue
         applies, machine = judged
@@ -96,7 +166,17 @@ def _variants(rule: Rule, automata: Sequence[Automaton], functions: list[int]) -
             rule,
             variant=automaton.name,
             applies=applies if applies is TRUE else applies & here,
-            violation=replace(machine, relevant=machine.relevant & here),
+            violation=_only(machine, here),
             message=f"{name}: {rule.message}",
             of_contract=None,
         )
+
+
+def _only(automaton: Automaton, here: Truth) -> Automaton:
+    """An automaton that looks at events of some functions only, also for its time limits."""
+    limits = {
+        state: replace(limit, event=limit.event & here) if isinstance(limit, Latest) else limit
+        for state, limit in automaton.time_limits_ns.items()
+    }
+    over, relevant = automaton.starts_over & here, automaton.relevant & here
+    return replace(automaton, starts_over=over, relevant=relevant, time_limits_ns=limits)

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uvtrace.check.baseline import Baseline
 from uvtrace.check.catalogue import installed_rules
 from uvtrace.check.chunk import Chunk
 from uvtrace.check.contract import Contract
-from uvtrace.check.contract_rules import contracts_of, with_contracts
+from uvtrace.check.contract_rules import contracts_of, sights_given, with_contracts
 from uvtrace.check.findings import Findings
 from uvtrace.check.judging import Judgement
 from uvtrace.check.loss import Losses, LossFollower
@@ -44,6 +46,7 @@ def check(
     parameters: Mapping[str, int] | None = None,
     registers: RegisterMap | None = None,
     contract: Contract | None = None,
+    baseline: Baseline | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Results:
     """Judge a trace.
@@ -55,6 +58,7 @@ def check(
         parameters: values of parameters by name; others have their defaults.
         registers: what the device's registers are.
         contract: what the drivers must keep to; by default the installed one for each function.
+        baseline: what accepted runs did; without one what is new cannot be told.
         progress: told how many records have been judged, after each step.
 
     Returns:
@@ -72,9 +76,9 @@ def check(
     )
     asks = any(rule.of_contract is not None for rule in wanted)
     contracts = contracts_of(trace, contract) if asks else {}
-    wanted = with_contracts(wanted, contracts)
-    contracted = frozenset(contracts)
-    sweep = Sweep(trace, wanted, parameters or {}, registers, silent=silent, contracted=contracted)
+    wanted = with_contracts(wanted, contracts, baseline)
+    given = sights_given(contracts, baseline)
+    sweep = Sweep(trace, wanted, parameters or {}, registers, silent=silent, given=given)
     first = 0
     for part in trace.chunks(CHUNK):
         records = part.records
@@ -94,7 +98,7 @@ class Sweep:
         parameters: values of parameters by name.
         registers: what the device's registers are.
         silent: rules that only decide what others leave to them.
-        contracted: the functions that have a contract, by index.
+        given: what is known beside the records of some functions, by index.
     """
 
     def __init__(
@@ -104,7 +108,7 @@ class Sweep:
         parameters: Mapping[str, int],
         registers: RegisterMap | None = None,
         silent: Iterable[Rule] = (),
-        contracted: frozenset[int] = frozenset(),
+        given: Mapping[int, frozenset[Sight]] = MappingProxyType({}),
     ) -> None:
         self.trace = trace
         self.rules = (*rules, *silent)
@@ -122,7 +126,7 @@ class Sweep:
         self._passes = self._wanted_passes(columns | _BASE_COLUMNS, registers)
         self._first = 0
         self._registers = registers
-        self._contracted = contracted
+        self._given = given
 
     def _wanted_passes(self, columns: set[str], registers: RegisterMap | None) -> list[Pass]:
         return [make(self.trace, columns, registers) for make in PASSES if needed(make, columns)]
@@ -153,9 +157,7 @@ class Sweep:
             transactions=self.transactions,
             lost=self.losses.lost,
             seconds=time.perf_counter() - begin,
-            verdicts=verdicts_of(
-                self.judgement, self.findings, self.losses, sights, self._contracted
-            ),
+            verdicts=verdicts_of(self.judgement, self.findings, self.losses, sights, self._given),
             findings=tuple(self.findings.all()),
             damage=None if self.trace.damage is None else str(self.trace.damage),
         )

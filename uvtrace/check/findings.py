@@ -99,8 +99,7 @@ class Findings:
             first: position of the event that the aggregate began with.
         """
         words = {"measured": measured, "first": f"#{self._witness.seq(first)}"}
-        began = Evidence(self._witness.seq(first), "first")
-        self.at_event(rule, frame, hit, words, (began,))
+        self.at_event(rule, frame, hit, words, (self.evidence(first, "first"),))
 
     def at_event(
         self,
@@ -131,6 +130,10 @@ class Findings:
     def record(self, position: int) -> np.void:
         """The record at a position of the trace."""
         return self._witness.record(position)
+
+    def evidence(self, position: int, role: str) -> Evidence:
+        """The record at a position of the trace, in a role."""
+        return Evidence(self._witness.seq(position), role)
 
     def tell(
         self,

@@ -16,9 +16,10 @@ from uvtrace.check.chunk import Chunk, Frame
 from uvtrace.check.duties import Duties
 from uvtrace.check.expression import TRUE, Truth
 from uvtrace.check.findings import Findings
-from uvtrace.check.machines import Machines
+from uvtrace.check.machines import OVERSTAYED, Machines
 from uvtrace.check.obligation import Obligation
 from uvtrace.check.program import Program, Run
+from uvtrace.check.results import Evidence
 from uvtrace.check.rule import END, Rule, kinds_of
 from uvtrace.check.window import Window
 from uvtrace.trace.enums import Kind
@@ -144,6 +145,7 @@ class Judgement:
             self._aggregate(tally, aggregates, *self._frame(chunk, kinds, frames))
         for tally, machines, kinds in self._machines:
             self._step(tally, machines, *self._frame(chunk, kinds, frames))
+            machines.see_time(chunk)
 
     def take_end(self, chunk: Chunk, *, whole: bool) -> None:
         """Judge the events behind the trace's last: those of functions, or that of the trace."""
@@ -174,6 +176,8 @@ class Judgement:
                 tally.checked[:] += aggregates.counted
             tally.unknown[:] += aggregates.unknown
         for tally, machines, _ in self._machines:
+            for hit in machines.finish():
+                self._tell_stay(tally.rule, machines, hit, -1)
             if tally.rule.applies is TRUE:
                 tally.checked[:] += machines.stepped
             tally.unknown[:] += machines.unknown
@@ -261,9 +265,32 @@ class Judgement:
             return
         one = machines.automaton
         for hit in machines.take(frame, run, lost):
-            index, state, edge = (int(part) for part in hit)
-            words = {"state": one.states[state], "step": one.edges[edge].label}
-            self.findings.at_event(tally.rule, frame, index, words)
+            index = int(hit["index"])
+            if hit["edge"] == OVERSTAYED:
+                self._tell_stay(tally.rule, machines, hit, frame.chunk.first + frame.row(index))
+                continue
+            edge = one.edges[int(hit["edge"])]
+            words = {"state": one.states[int(hit["state"])], "step": edge.label}
+            self.findings.at_event(
+                tally.rule, frame, index, words | {"target": edge.target}, self._entered(hit)
+            )
+
+    def _entered(self, hit: np.void) -> tuple[Evidence, ...]:
+        """What put a machine into the state in which it met what it must not."""
+        entered = int(hit["entered"])
+        return (self.findings.evidence(entered, "entered"),) if entered >= 0 else ()
+
+    def _tell_stay(self, rule: Rule, machines: Machines, hit: np.void, position: int) -> None:
+        """A machine was in a state for too long: until the event at ``position``; -1 the end."""
+        function, entered = int(hit["function"]), int(hit["entered"])
+        if function < self.functions:
+            words = {
+                "state": machines.automaton.states[int(hit["state"])],
+                "stay_ns": int(hit["stay_ns"]),
+                "limit_ns": int(hit["limit_ns"]),
+            }
+            shows_at = entered if position < 0 else position
+            self.findings.tell(rule, function, shows_at, [entered], words)
 
     def _tell_broken(self, rule: Rule, broken: NDArray[np.void], last: int) -> None:
         if not len(broken):

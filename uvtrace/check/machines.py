@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Automata at work: in which state every machine is, and the steps that must not be."""
+"""Automata at work: in which state every machine is, since when, and what must not be."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.automaton import FORBIDDEN, Automaton
-from uvtrace.check.chunk import Frame, Rows
+from uvtrace.check.automaton import FORBIDDEN, Automaton, Edge, Latest
+from uvtrace.check.chunk import Chunk, Frame, Rows
 from uvtrace.check.expression import Truth
 from uvtrace.check.keys import keys_of
 from uvtrace.check.program import Program, Run
@@ -20,14 +20,61 @@ from uvtrace.check.terms import probe_begins
 from uvtrace.trace.enums import Kind, Phase
 
 STEPS, STARTS, LOSES = 1, 2, 4
+OVERSTAYED: Final = -3
 _KEYS: Final = 1 << 14
 _WAYS: Final = 4
+_NEVER: Final = np.iinfo(np.int64).max
 
 SLOT: Final = np.dtype(
-    [("key", np.uint64), ("epoch", np.int64), ("used", np.int64), ("state", np.int64)]
+    [
+        ("key", np.uint64),
+        ("epoch", np.int64),
+        ("used", np.int64),
+        ("state", np.int64),
+        ("entered", np.int64),
+        ("since_ns", np.int64),
+        ("function", np.int64),
+    ]
 )
-HIT: Final = np.dtype([("index", np.int64), ("state", np.int64), ("edge", np.int64)])
-"""An event that a machine must not meet: index in the frame, the state, the edge it fits."""
+"""A machine: ``entered`` is the position of the event that led to its state, -1 unseen."""
+HIT: Final = np.dtype(
+    [
+        ("index", np.int64),
+        ("state", np.int64),
+        ("edge", np.int64),
+        ("entered", np.int64),
+        ("stay_ns", np.int64),
+        ("limit_ns", np.int64),
+        ("function", np.int64),
+    ]
+)
+"""What a machine must not meet: the event's index in the frame (-1: the trace's end), the state,
+the edge it fits or OVERSTAYED; the event that led to that state, how long ago it was, and the
+state's time limit."""
+
+
+class Machine(NamedTuple):
+    """An automaton's machines as the compiled walk sees them."""
+
+    slots: NDArray[np.void]
+    epochs: NDArray[np.int64]
+    base: NDArray[np.int64]
+    begun: NDArray[np.int64]
+    limits_ns: NDArray[np.int64]
+    told: NDArray[np.bool_]
+
+
+class Walked(NamedTuple):
+    """The events that concern an automaton, in order, with losses among them."""
+
+    at: NDArray[np.int64]
+    symbol: NDArray[np.int64]
+    what: NDArray[np.int64]
+    function: NDArray[np.int64]
+    keys: NDArray[np.uint64]
+    position: NDArray[np.int64]
+    time_ns: NDArray[np.int64]
+    limits_ns: NDArray[np.int64]
 
 
 @dataclass
@@ -53,21 +100,37 @@ class Machines:
         one = self.automaton
         self._guards = [self.program.add(one.relevant & edge.guard) for edge in one.edges]
         self._starts = self.program.add(one.starts_over | probe_begins)
-        for part in one.key:
+        for part in one.terms():
             self.program.add(part)
         self._table = StepTable(one)
-        self._forbidden = np.array([edge.target == FORBIDDEN for edge in one.edges])
-        self._unknown = len(one.states)
-        self._slots = np.zeros(_KEYS, SLOT)
-        self._epochs = np.ones(self.functions + 1, np.int64)
-        self._base = np.full(self.functions + 1, self._unknown, np.int64)
-        self.stepped = np.zeros(self.functions + 1, np.int64)
-        self.unknown = np.zeros(self.functions + 1, np.int64)
+        self._latest_ns = 0
+        self._timed = bool(one.time_limits_ns)
+        known = self.functions + 1
+        limits_ns = np.full((known, len(one.states) + 1), _NEVER, np.int64)
+        for state, limit in one.time_limits_ns.items():
+            if not isinstance(limit, Latest):
+                limits_ns[:, one.index(state)] = limit
+        self._machine = Machine(
+            slots=np.zeros(_KEYS, SLOT),
+            epochs=np.ones(known, np.int64),
+            base=np.full(known, len(one.states), np.int64),
+            begun=np.full(known, -1, np.int64),
+            limits_ns=limits_ns,
+            told=np.array(
+                [[self._is_told(edge, state) for state in one.states] for edge in one.edges]
+            ),
+        )
+        self.stepped = np.zeros(known, np.int64)
+        self.unknown = np.zeros(known, np.int64)
+
+    def _is_told(self, edge: Edge, state: str) -> bool:
+        return edge.target == FORBIDDEN or state in edge.told_from
 
     def truths(self) -> tuple[Truth, ...]:
         """The terms that say which events are looked at."""
         guards = (self.automaton.relevant & edge.guard for edge in self.automaton.edges)
-        return (self.automaton.starts_over, probe_begins, *guards)
+        told = (limit.event for _, limit in self._read_limits())
+        return (self.automaton.starts_over, probe_begins, *guards, *told)
 
     def take(
         self, frame: Frame, run: Run, lost: tuple[Rows, NDArray[np.int64]]
@@ -75,7 +138,7 @@ class Machines:
         """Follow a chunk; arguments as of :meth:`uvtrace.check.duties.Duties.take`.
 
         Returns:
-            The events that a machine must not meet, dtype HIT.
+            What a machine must not meet, dtype HIT.
         """
         truths = [run.truth(guard) for guard in self._guards]
         # FALSE, UNKNOWN or TRUE
@@ -83,86 +146,169 @@ class Machines:
             [truth.possible.astype(np.uint8) + truth.certain.astype(np.uint8) for truth in truths]
         )
         what = values.any(axis=0) * STEPS + self._begins(frame, run) * STARTS
-        function = np.minimum(frame.column("function").astype(np.int64), self.functions)
-        keys = keys_of(
-            function, (run.number(self.program.add(part)).value for part in self.automaton.key)
-        )
-        index = np.flatnonzero(what).astype(np.int64)
+        limits_ns = self._limits(frame, run)
+        looked_at = what | (limits_ns >= 0).any(axis=1) if limits_ns.size else what
+        index = np.flatnonzero(looked_at).astype(np.int64)
         symbols, symbol = distinct(values[:, index])
-        rows = index if frame.rows is None else frame.rows[index]
-        order = np.argsort(np.concatenate((lost[0], rows)), kind="stable")
-        none = np.zeros(len(lost[0]), np.int64)
-        hits = np.zeros(len(index), HIT)
+        events = self._walked(frame, run, index, what[index], symbol, limits_ns[index], lost)
+        # An event can break a step, and the machine that it made a stay.
+        hits = np.zeros(2 * len(index) + self._live(), HIT)
         count = _walk(
-            self._slots,
-            self._epochs,
-            self._base,
+            self._machine,
+            events,
             self._table.rows(symbols),
-            self._forbidden,
             (symbols == TRUE).argmax(axis=1),
             self.automaton.index(self.automaton.initial),
-            np.concatenate((none - 1, index))[order],
-            np.concatenate((none, symbol))[order],
-            np.concatenate((none + LOSES, what[index]))[order],
-            np.concatenate((lost[1], function[index]))[order],
-            np.concatenate((none.astype(np.uint64), keys[index]))[order],
+            self._timed,
             hits,
             self.stepped,
             self.unknown,
         )
         return hits[:count]
 
+    def see_time(self, chunk: Chunk) -> None:
+        """Take note of when a chunk ends."""
+        if self._timed and len(chunk):
+            self._latest_ns = int(chunk.latest_ns(self._latest_ns)[-1])
+
+    def finish(self) -> NDArray[np.void]:
+        """The trace ends: the machines that have been in a state for too long, dtype HIT."""
+        hits = np.zeros(self._live(), HIT)
+        return hits[: _overstayed(self._machine, -1, self._latest_ns, -1, hits, 0)]
+
+    def _live(self) -> int:
+        return int(np.count_nonzero(self._machine.slots["used"])) if self._timed else 0
+
+    def _walked(
+        self,
+        frame: Frame,
+        run: Run,
+        index: NDArray[np.int64],
+        what: NDArray[np.int64],
+        symbol: NDArray[np.int64],
+        limits_ns: NDArray[np.int64],
+        lost: tuple[Rows, NDArray[np.int64]],
+    ) -> Walked:
+        function = np.minimum(frame.column("function").astype(np.int64), self.functions)
+        keys = keys_of(
+            function, (run.number(self.program.add(part)).value for part in self.automaton.key)
+        )
+        rows = index if frame.rows is None else frame.rows[index]
+        latest_ns = np.zeros(len(rows), np.int64)
+        if self._timed:
+            latest_ns = frame.chunk.latest_ns(self._latest_ns)[rows]
+        none = np.zeros(len(lost[0]), np.int64)
+        joined = (
+            (none - 1, index),
+            (none, symbol),
+            (none + LOSES, what),
+            (lost[1], function[index]),
+            (none.astype(np.uint64), keys[index]),
+            (none - 1, frame.chunk.first + rows),
+            (none, latest_ns),
+            (np.full((len(none), limits_ns.shape[1]), -1, np.int64), limits_ns),
+        )
+        if not len(none):
+            return Walked(*(np.ascontiguousarray(own) for _, own in joined))
+        order = np.argsort(np.concatenate((lost[0], rows)), kind="stable")
+        return Walked(*(np.concatenate(pair)[order] for pair in joined))
+
     def _begins(self, frame: Frame, run: Run) -> NDArray[np.bool_]:
         reset = (frame.column("kind") == Kind.RESET) & (frame.column("phase") != Phase.REQUEST)
         begins: NDArray[np.bool_] = run.truth(self._starts).certain | reset
         return begins
 
+    def _limits(self, frame: Frame, run: Run) -> NDArray[np.int64]:
+        """The time limits that events tell, by state; -1 none; shape (n, told ones)."""
+        limits = self._read_limits()
+        told = np.full((len(frame), len(self.automaton.states) if limits else 0), -1, np.int64)
+        for state, limit in limits:
+            here = run.truth(self.program.add(limit.event)).certain
+            told[here, state] = run.number(self.program.add(limit.value)).value[here]
+        return told
+
+    def _read_limits(self) -> list[tuple[int, Latest]]:
+        limits = self.automaton.time_limits_ns.items()
+        return [
+            (self.automaton.index(state), limit)
+            for state, limit in limits
+            if isinstance(limit, Latest)
+        ]
+
 
 @numba.njit(cache=True)
 def _walk(
-    slots: NDArray[np.void],
-    epochs: NDArray[np.int64],
-    base: NDArray[np.int64],
+    machine: Machine,
+    events: Walked,
     steps: NDArray[np.int32],
-    forbidden: NDArray[np.bool_],
     stranger: NDArray[np.int64],
     initial: int,
-    index: NDArray[np.int64],
-    symbol: NDArray[np.int64],
-    what: NDArray[np.int64],
-    function: NDArray[np.int64],
-    keys: NDArray[np.uint64],
+    timed: bool,
     hits: NDArray[np.void],
     stepped: NDArray[np.int64],
     unknown: NDArray[np.int64],
 ) -> int:
     count = 0
     nowhere = steps.shape[1] - 1
-    for i in range(len(index)):
-        f = function[i]
-        if what[i] & LOSES:
-            for each in range(0 if f < 0 else f, len(epochs) if f < 0 else f + 1):
-                epochs[each] += 1
-                base[each] = nowhere
+    for i in range(len(events.at)):
+        f, now_ns = events.function[i], events.time_ns[i]
+        if events.what[i] & LOSES:
+            for each in range(0 if f < 0 else f, len(machine.epochs) if f < 0 else f + 1):
+                machine.epochs[each] += 1
+                machine.base[each], machine.begun[each] = nowhere, -1
             continue
-        if what[i] & STARTS:
-            epochs[f] += 1
-            base[f] = initial
-        if not what[i] & STEPS:
+        for state in range(events.limits_ns.shape[1]):
+            if events.limits_ns[i, state] >= 0:
+                machine.limits_ns[f, state] = events.limits_ns[i, state]
+        if events.what[i] & STARTS:
+            if timed:
+                count = _overstayed(machine, f, now_ns, events.at[i], hits, count)
+            machine.epochs[f] += 1
+            machine.base[f], machine.begun[f] = initial, events.position[i]
+        if not events.what[i] & STEPS:
             continue
-        slot = slots[_slot(slots, keys[i], i)]
-        if slot.epoch != epochs[f]:
-            slot.epoch, slot.state = epochs[f], base[f]
-        before = slot.state
-        slot.state = steps[symbol[i], before, 0]
-        edge = steps[symbol[i], before, 1]
+        slot = machine.slots[_slot(machine.slots, events.keys[i], i)]
+        if slot.epoch != machine.epochs[f]:
+            slot.epoch, slot.state, slot.function = machine.epochs[f], machine.base[f], f
+            slot.entered, slot.since_ns = machine.begun[f], now_ns
+        before, entered, stay_ns = slot.state, slot.entered, now_ns - slot.since_ns
+        slot.state = steps[events.symbol[i], before, 0]
+        edge = steps[events.symbol[i], before, 1]
+        if slot.state != before:
+            slot.entered, slot.since_ns = events.position[i], now_ns
         if before == nowhere or slot.state == nowhere:
             unknown[f] += 1
             continue
         stepped[f] += 1
-        if edge == MISFIT or (edge != NO_EDGE and forbidden[edge]):
-            hits[count].index, hits[count].state = index[i], before
-            hits[count].edge = stranger[symbol[i]] if edge == MISFIT else edge
+        misfit = edge == MISFIT
+        late = slot.state != before and stay_ns > machine.limits_ns[f, before]
+        if misfit or (edge != NO_EDGE and machine.told[edge, before]) or late:
+            hit = hits[count]
+            hit.index, hit.state, hit.function = events.at[i], before, f
+            hit.entered, hit.stay_ns = entered, stay_ns
+            hit.edge = stranger[events.symbol[i]] if misfit else edge
+            hit.limit_ns = machine.limits_ns[f, before]
+            hit.edge = OVERSTAYED if late else hit.edge
+            count += 1
+    return count
+
+
+@numba.njit(cache=True)
+def _overstayed(
+    machine: Machine, f: int, now_ns: int, index: int, hits: NDArray[np.void], count: int
+) -> int:
+    """The machines of a function (-1: of all) that have been in their state for too long."""
+    for place in range(len(machine.slots)):
+        slot = machine.slots[place]
+        own = slot.used > 0 and (f < 0 or slot.function == f)
+        if not own or slot.epoch != machine.epochs[slot.function]:
+            continue
+        stay_ns = now_ns - slot.since_ns
+        if stay_ns > machine.limits_ns[slot.function, slot.state]:
+            hit = hits[count]
+            hit.index, hit.state, hit.function = index, slot.state, slot.function
+            hit.edge, hit.entered, hit.stay_ns = OVERSTAYED, slot.entered, stay_ns
+            hit.limit_ns = machine.limits_ns[slot.function, slot.state]
             count += 1
     return count
 
@@ -177,5 +323,5 @@ def _slot(slots: NDArray[np.void], key: np.uint64, now: Any) -> int:
             return int(place)
         if slots[place].used < slots[oldest].used:
             oldest = place
-    slots[oldest].key, slots[oldest].epoch, slots[oldest].used = key, 0, now + 1
+    slots[oldest].key, slots[oldest].epoch, slots[oldest].used = key, -1, now + 1
     return int(oldest)

@@ -9,6 +9,7 @@ from string import Formatter
 from types import MappingProxyType
 
 from uvtrace.check.automaton import Automaton
+from uvtrace.check.baseline import Baseline
 from uvtrace.check.columns import ALL, record
 from uvtrace.check.expression import (
     TRUE,
@@ -31,15 +32,17 @@ from uvtrace.trace.enums import Kind
 
 Violation = Truth | Obligation | Window | Automaton
 
-OfContract = Callable[[Automaton], tuple[Truth, Automaton] | None]
-"""Makes of a contract's automaton what a rule applies to and is broken by; or None."""
+OfContract = Callable[[Automaton, Baseline | None], tuple[Truth, Automaton] | None]
+"""Makes of a contract's automaton, and what accepted runs did, what a rule applies to and is
+broken by; or None."""
 
 END = 0
 """``kind`` of the event that the engine puts behind the trace's last, one for each function."""
 WORDS = frozenset(
     {
         *("access", "access_to", "call", "kind_name", "count", "measured", "first", "state"),
-        *("step", "total_length", "family", "first_address", "seq_before"),
+        *("step", "target", "stay_ns", "limit_ns", "total_length", "family"),
+        *("first_address", "seq_before"),
         *("register_name", "damage", "loss_cause", "handler_name", "opened_at"),
     }
 )

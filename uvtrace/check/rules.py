@@ -37,6 +37,8 @@ class Sight(StrEnum):
     """A description of the device's registers."""
     FSM = "fsm"
     """A contract of the device."""
+    BASELINE = "baseline"
+    """What accepted runs did, by the device's contract."""
 
 
 SIGHT_TEXT = {
@@ -52,6 +54,7 @@ SIGHT_TEXT = {
     Sight.PIO: "port I/O",
     Sight.REGS: "what the device's registers are",
     Sight.FSM: "the device's contract",
+    Sight.BASELINE: "what accepted runs did",
 }
 
 

@@ -16,7 +16,7 @@ from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Flag, Kind, LossCause, Phase
 from uvtrace.trace.events import is_event
 
-ALL_SIGHTS = frozenset(Sight) - {Sight.REGS, Sight.FSM}
+ALL_SIGHTS = frozenset(Sight) - {Sight.REGS, Sight.FSM, Sight.BASELINE}
 """Everything that a record can show."""
 
 TAP_SIGHTS = frozenset({Sight.CFG, Sight.MMIO, Sight.MAP, Sight.ISR, Sight.LIFE, Sight.PIO})

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from uvtrace.check.expression import Column
 from uvtrace.check.findings import Findings
@@ -17,23 +17,28 @@ from uvtrace.trace.layout import FUNCTION_NONE
 _ORDER = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.PASS, Verdict.VACUOUS)
 """Of several declarations of one rule, the first of these is the rule's verdict."""
 
+_NO_BASELINE = (
+    "no baseline of accepted runs is given for the device"
+    " (--baseline FILE.json, which uvtrace graph RUN -o FILE.json writes)"
+)
+
 
 def verdicts_of(
     judgement: Judgement,
     findings: Findings,
     losses: LossFollower,
     sights: frozenset[Sight],
-    contracted: frozenset[int] = frozenset(),
+    given: Mapping[int, frozenset[Sight]],
 ) -> tuple[RuleVerdict, ...]:
     """One verdict for each rule and function, by function and rule.
 
-    ``contracted`` are the indices of the functions that have a contract.
+    ``given`` is what is known beside the records of some functions, by index.
     """
     names = [function.name for function in losses.trace.functions]
     judged = [
         verdict
         for tally in judgement.tallies
-        for verdict in _of_tally(tally, names, findings, losses, sights, contracted)
+        for verdict in _of_tally(tally, names, findings, losses, sights, given)
     ]
     joined: dict[tuple[str, str], RuleVerdict] = {}
     for verdict in judged:
@@ -48,14 +53,14 @@ def _of_tally(
     findings: Findings,
     losses: LossFollower,
     sights: frozenset[Sight],
-    contracted: frozenset[int],
+    given: Mapping[int, frozenset[Sight]],
 ) -> Iterator[RuleVerdict]:
     rule = tally.rule
     scopes = [(len(names), WHOLE_TRACE)] if rule.whole_trace else list(enumerate(names))
     for index, name in scopes:
         count = findings.counts[rule.id, name]
         relevant = [loss for loss in losses.all if _hides(loss, index, rule.needs)]
-        shown = sights | {Sight.FSM} if index in contracted else sights
+        shown = sights | given.get(index, frozenset())
         verdict, reason = _judge(tally, index, count, rule.needs - shown, relevant)
         yield RuleVerdict(
             function=name,
@@ -77,6 +82,8 @@ def _judge(
         return Verdict.FAIL, f"{count} finding{'s' if count > 1 else ''}"
     if Sight.FSM in unseen:
         return Verdict.UNKNOWN, "no contract is known for the device"
+    if Sight.BASELINE in unseen:
+        return Verdict.UNKNOWN, _NO_BASELINE
     if unseen:
         return Verdict.UNKNOWN, f"the recording does not show {listed(unseen)}"
     if losses:

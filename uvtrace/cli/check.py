@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from uvtrace import packs
+from uvtrace.check.baseline import Baseline, read_baseline
 from uvtrace.check.catalogue import all_rules
 from uvtrace.check.contract import Contract, contract_named
 from uvtrace.check.engine import check
@@ -65,6 +66,14 @@ from uvtrace.trace.texts import printable
     metavar="NAME|PATH",
     help="What the driver must keep to; else the contract for the device, if there is one.",
 )
+@click.option(
+    "--baseline",
+    "baselines",
+    metavar="FILE.json",
+    multiple=True,
+    help="What accepted runs did, as uvtrace graph RUN -o FILE.json writes it: what was never"
+    " done before fails FSM003. May be repeated.",
+)
 @click.option("-o", "--output", metavar="FILE", help="Write the result here instead of to stdout.")
 def command(
     runs: tuple[str, ...],
@@ -76,6 +85,7 @@ def command(
     pack_paths: tuple[str, ...],
     registers: str | None,
     contract_name: str | None,
+    baselines: tuple[str, ...],
     output: str | None,
 ) -> int:
     """Judge recordings by the rules.
@@ -96,7 +106,8 @@ def command(
     accepted = read_suppressions(suppressions, known) if suppressions else ()
     described = load(registers) if registers else None
     contract = contract_named(contract_name) if contract_name else None
-    results, code = _check_all(runs, selection, rules, described, contract)
+    baseline = read_baseline(baselines) if baselines else None
+    results, code = _check_all(runs, selection, rules, described, contract, baseline)
     judged = _suppress(results, accepted)
     _write(render(judged, _page(output)), output)
     lines = unmet(judged, required)
@@ -125,6 +136,7 @@ def _check_all(
     rules: Sequence[Rule],
     registers: RegisterMap | None,
     contract: Contract | None,
+    baseline: Baseline | None,
 ) -> tuple[list[Results], ExitCode]:
     """Check every recording that can be read; one that cannot decides the exit code."""
     results = []
@@ -139,7 +151,12 @@ def _check_all(
             worst = ExitCode(error.exit_code)
             continue
         found = check(
-            trace, selection=selection, rules=rules, registers=registers, contract=contract
+            trace,
+            selection=selection,
+            rules=rules,
+            registers=registers,
+            contract=contract,
+            baseline=baseline,
         )
         results.append(explained(found, trace, rules))
         worst = worst or code
