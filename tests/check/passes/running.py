@@ -9,24 +9,33 @@ from typing import Any
 from tests.story import Story
 from uvtrace.check.chunk import Chunk
 from uvtrace.check.loss import LossFollower
-from uvtrace.check.passes import maker_of
+from uvtrace.check.passes import maker_of, with_inputs
 from uvtrace.trace.layout import VIEW_OF_KIND
 
 
 def columns_of(
-    story: Story, family: str, names: Iterable[str], *, size: int = 1 << 16
+    story: Story,
+    family: str,
+    names: Iterable[str],
+    *,
+    after: Iterable[str] = (),
+    size: int = 1 << 16,
 ) -> dict[str, list[Any]]:
-    """Derived columns of a story's own events, as lists, from chunks of ``size`` records."""
+    """Derived columns of a story's own events, as lists, from chunks of ``size`` records.
+
+    ``after`` are the families whose columns this one's pass reads.
+    """
     trace = story.trace()
-    wanted = set(names)
+    wanted = with_inputs(set(names))
     losses = LossFollower(trace)
-    one = maker_of(family)(trace, wanted, None)
+    passes = [maker_of(each)(trace, wanted, None) for each in (*after, family)]
     told: dict[str, list[Any]] = {name: [] for name in names}
     first = 0
     for part in trace.chunks(size):
         records = part.records
         chunk = Chunk(records, first, losses.take(first, records), part.payload)
-        one.run(chunk)
+        for each in passes:
+            each.run(chunk)
         for name in told:
             told[name] += chunk.column(name).tolist()
         first += len(records)

@@ -2,13 +2,12 @@
 """The pass of what the device did to a mapping, and of mappings that failed.
 
 It needs the columns of the mapping pass. Only traces that show the device's own accesses cost it
-anything: they come from a model or an emulated device, and are small beside what a tap records.
+anything: they come from a model or an emulated device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -18,8 +17,10 @@ from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import device
 from uvtrace.check.columns.mapping import Family, MappingState, Owner
 from uvtrace.check.expression import Column
+from uvtrace.check.passes import device_kernel as kernel
+from uvtrace.check.passes.mapping import SLOT
 from uvtrace.check.rules import Sight
-from uvtrace.trace.enums import Direction, Flag, Flavour, Kind, Phase, Status
+from uvtrace.trace.enums import Flavour, Kind, Phase, Status
 from uvtrace.trace.layout import view_of
 from uvtrace.trace.trace import Trace
 
@@ -30,39 +31,18 @@ INPUTS: Final = frozenset(
     {
         *("mapping_state", "mapping_id", "mapping_made", "mapping_room", "mapping_direction"),
         *("mapping_flavour", "mapping_family", "mapping_owner", "mapping_synced"),
+        SLOT,
     }
 )
-"""The columns of ``columns.mapping`` that this pass reads."""
-_HISTORY: Final = frozenset({"pending_read", "overwritten", "device_reads", "device_writes"})
-_WRITTEN_MAX: Final = 1024
-"""Places in one mapping that writes are remembered of."""
+"""The columns that this pass reads of the mapping pass."""
+_HISTORY: Final = ("device_reads", "device_writes", "pending_read", "overwritten")
+"""The columns that the loop fills, as in ``kernel.Told``."""
+_ROOM: Final = 1 << 10
+"""Mappings that there is room for to begin with."""
 _SEGMENTS_MAX: Final = 1 << 12
 """Segments of a list that an access is followed over."""
 _RUNS_MAX: Final = 1 << 12
 """Segments of which it is remembered how far those behind them reach."""
-_PENDING_MAX: Final = 1 << 12
-"""A function's reads that are taken to be outstanding; older ones are given up."""
-
-
-@dataclass
-class _Used:
-    """What the device has done to a live mapping."""
-
-    reads: int = 0
-    writes: int = 0
-    written: dict[int, int] = field(default_factory=dict)
-    """Where a write began, since the CPU was last given the mapping, and its position."""
-
-
-@dataclass
-class _Function:
-    """What is known of one function."""
-
-    used: dict[int, _Used] = field(default_factory=dict)
-    pending: dict[int, list[int]] = field(default_factory=dict)
-    """Of each outstanding read's tag: mapping, position, bytes still to come."""
-    handled: int = -1
-    """When a handler last returned."""
 
 
 class DevicePass:
@@ -73,7 +53,7 @@ class DevicePass:
     def __init__(self, trace: Trace, wanted: AbstractSet[str]) -> None:
         self._trace = trace
         self._wanted = wanted
-        self._functions: dict[int, _Function] = {}
+        self._state = kernel.new_state(max(len(trace.functions), 1))
         self._failed: dict[tuple[int, int], int] = {}
         """The last failed mapping by function and thread, until a register is written."""
         self._run_ends: dict[int, int] = {}
@@ -141,73 +121,41 @@ class DevicePass:
     # ---------------------------------------------------------------- what is followed
 
     def _follow(self, chunk: Chunk) -> None:
-        told: dict[str, list[tuple[int, int]]] = {name: [] for name in _HISTORY}
+        told = kernel.Told(
+            np.zeros(len(chunk), np.int32),
+            np.zeros(len(chunk), np.int32),
+            np.full(len(chunk), -1, np.int64),
+            np.full(len(chunk), -1, np.int64),
+        )
         if self._device_seen:
-            lost = set(chunk.losses.of([Sight.MAP, Sight.DMA, Sight.ISR])[0].tolist())
-            for row in chunk.rows(_FOLLOWED).tolist():
-                if lost and min(lost) <= row:
-                    self._functions.clear()
-                    lost = {each for each in lost if each > row}
-                self._see(chunk, row, told)
-            if lost:
-                self._functions.clear()
-        for name in self._wanted & _HISTORY:
-            rows = np.array([row for row, _ in told[name]], np.int64)
-            values = np.array([value for _, value in told[name]], np.int64)
-            fill = -1 if name in ("pending_read", "overwritten") else 0
-            chunk.put_rows(name, rows, values, fill)
+            events = _events(chunk)
+            if len(events.rows):
+                places = int(events.slot[events.rows].max()) + 1
+                if places > len(self._state.used):
+                    self._state = kernel.with_room(self._state, max(2 * places, _ROOM))
+            kernel.follow(self._state, events, chunk.first, told)
+        columns: tuple[NDArray[Any], ...] = told
+        for name, column in zip(_HISTORY, columns, strict=True):
+            chunk.put(name, column)
 
-    def _see(self, chunk: Chunk, row: int, told: dict[str, list[tuple[int, int]]]) -> None:
-        kind, phase = int(chunk.kind[row]), int(chunk.column("phase")[row])
-        of = self._functions.setdefault(int(chunk.function[row]), _Function())
-        if kind == Kind.HANDLER_EXIT:
-            of.handled = chunk.first + row
-        elif kind == Kind.UNBIND:
-            if phase != Phase.REQUEST:
-                self._functions[int(chunk.function[row])] = _Function()
-        elif kind in _DEVICE_ACCESS:
-            if not int(chunk.column("flags")[row]) & Flag.FAR:
-                self._see_access(chunk, row, kind, phase, of, told)
-        elif kind == Kind.SYNC_FOR_CPU:
-            used = of.used.get(_live_mapping(chunk, row))
-            if used is not None:
-                used.written.clear()
-        elif phase != Phase.COMPLETION:
-            _see_removal(chunk, row, of, told)
 
-    def _see_access(
-        self,
-        chunk: Chunk,
-        row: int,
-        kind: int,
-        phase: int,
-        of: _Function,
-        told: dict[str, list[tuple[int, int]]],
-    ) -> None:
-        tag, length = int(chunk.column("tag")[row]), int(chunk.column("length")[row])
-        if phase == Phase.COMPLETION:
-            _answer(of, tag, length, int(chunk.column("status")[row]))
-            return
-        mapping = _live_mapping(chunk, row)
-        if not mapping or not length:
-            return
-        used = of.used.setdefault(mapping, _Used())
-        if kind == Kind.DMA_READ:
-            used.reads += 1
-            if phase == Phase.REQUEST:
-                if len(of.pending) >= _PENDING_MAX:
-                    del of.pending[next(iter(of.pending))]
-                of.pending[tag] = [mapping, chunk.first + row, length]
-            return
-        used.writes += 1
-        if int(chunk.column("mapping_direction")[row]) == Direction.TO_DEVICE:
-            return
-        address = int(chunk.column("address")[row])
-        before = used.written.get(address, -1)
-        if 0 <= before < of.handled:
-            told["overwritten"].append((row, before))
-        if len(used.written) < _WRITTEN_MAX or before >= 0:
-            used.written[address] = chunk.first + row
+def _events(chunk: Chunk) -> kernel.Events:
+    return kernel.Events(
+        rows=chunk.rows(_FOLLOWED),
+        lost=chunk.losses.of([Sight.MAP, Sight.DMA, Sight.ISR])[0],
+        kind=chunk.kind,
+        phase=chunk.column("phase"),
+        status=chunk.column("status"),
+        flags=chunk.column("flags"),
+        function=chunk.function,
+        address=chunk.column("address"),
+        length=chunk.column("length"),
+        tag=chunk.column("tag"),
+        state=chunk.column("mapping_state"),
+        mapping=chunk.column("mapping_id"),
+        slot=chunk.column(SLOT),
+        direction=chunk.column("mapping_direction"),
+    )
 
 
 def _run_end(trace: Trace, made: int) -> int:
@@ -221,36 +169,6 @@ def _run_end(trace: Trace, made: int) -> int:
             break
         end += int(segment["length"])
     return end
-
-
-def _answer(of: _Function, tag: int, length: int, status: int) -> None:
-    pending = of.pending.get(tag)
-    if pending is not None:
-        pending[2] -= length
-        if pending[2] <= 0 or status != Status.OK:
-            del of.pending[tag]
-
-
-def _see_removal(
-    chunk: Chunk, row: int, of: _Function, told: dict[str, list[tuple[int, int]]]
-) -> None:
-    mapping = _live_mapping(chunk, row)
-    used = of.used.pop(mapping, None)
-    if used is None:
-        return
-    told["device_reads"].append((row, used.reads))
-    told["device_writes"].append((row, used.writes))
-    for _, (of_mapping, position, _) in of.pending.items():
-        if of_mapping == mapping:
-            told["pending_read"].append((row, position))
-            break
-
-
-def _live_mapping(chunk: Chunk, row: int) -> int:
-    """The serial number of the live mapping that a row concerns, 0 for none."""
-    if int(chunk.column("mapping_state")[row]) != MappingState.LIVE:
-        return 0
-    return int(chunk.column("mapping_id")[row])
 
 
 def _long(chunk: Chunk, rows: Rows) -> Rows:

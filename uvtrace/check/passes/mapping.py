@@ -29,6 +29,9 @@ CAPACITY: Final = 1 << 15
 """Mappings that there is room for to begin with."""
 CAPACITY_MAX: Final = 1 << 22
 """Mappings beyond which a function is no longer followed: about half a gigabyte."""
+SLOT: Final = "mapping_slot"
+"""A column for other passes: the mapping's place in the table, unlike its number soon another's;
+-1 none."""
 HISTORY: Final = 1 << 13
 """Mappings that are remembered after they have gone."""
 
@@ -59,6 +62,11 @@ class MappingPass:
             if column.name in self._wanted:
                 fill = -1 if column.name in kernel.POSITIONS else 0
                 chunk.put_rows(column.name, at, told[column.name][own], fill)
+
+        if SLOT in self._wanted:
+            slots = np.full(len(chunk), -1, np.int32)
+            slots[at] = told[SLOT][own]
+            chunk.put(SLOT, slots)
 
     def _make_room(self, needed: int) -> None:
         while (

@@ -82,8 +82,11 @@ class Calls(NamedTuple):
     first: int
 
 
-TOLD: Final = np.dtype([(column.name, column.dtype) for column in mapping.COLUMNS], align=True)
-"""What it tells of it: ``columns.mapping``."""
+TOLD: Final = np.dtype(
+    [*((column.name, column.dtype) for column in mapping.COLUMNS), ("mapping_slot", np.int32)],
+    align=True,
+)
+"""What it tells of it: ``columns.mapping``, and the mapping's place in the table."""
 POSITIONS: Final = frozenset(
     column.name for column in mapping.COLUMNS if isinstance(column, EventColumn)
 )
@@ -188,6 +191,7 @@ def follow(
 @numba.njit(cache=True)
 def _untold(one: Row) -> None:
     one.mapping_state = _UNKNOWN
+    one.mapping_slot = -1
     one.mapping_made = -1
     one.mapping_gone = -1
     one.mapping_synced = -1
@@ -295,6 +299,7 @@ def _tell(table: Table, entry: int, address: np.uint64, one: Row) -> None:
     one.mapping_made = of.made
     one.mapping_gone = of.gone
     one.mapping_id = of.id
+    one.mapping_slot = entry
     one.mapping_address = of.address
     one.mapping_length = of.length
     one.mapping_room = of.length - (address - of.address)
