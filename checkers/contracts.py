@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from uvtrace.check.contract_rules import final_states, novelties, stays, steps
+from uvtrace.check.contract_rules import final_states, novelties, of_automata, stays, steps
 from uvtrace.check.expression import FALSE
 from uvtrace.check.rule import rule
 from uvtrace.check.rules import Sight
@@ -14,7 +14,7 @@ FSM001 = rule(
     needs={Sight.FSM, Sight.MMIO},
     applies=FALSE,
     violation=FALSE,
-    of_contract=steps,
+    of_contract=of_automata(steps),
     message="{step} in state {state}",
     role="step",
     source="the device's contract",
@@ -26,7 +26,7 @@ FSM002 = rule(
     needs={Sight.FSM, Sight.MMIO, Sight.LIFE},
     applies=FALSE,
     violation=FALSE,
-    of_contract=stays,
+    of_contract=of_automata(stays),
     message="{stay_ns} ns in state {state}, which must be left within {limit_ns} ns",
     role="entered",
     source="the device's contract",
@@ -38,7 +38,7 @@ FSM003 = rule(
     needs={Sight.FSM, Sight.MMIO, Sight.BASELINE},
     applies=FALSE,
     violation=FALSE,
-    of_contract=novelties,
+    of_contract=of_automata(novelties),
     message="{step} in state {state}, to {target}, is in no accepted run",
     role="step",
     source="the baseline: what uvtrace graph wrote of accepted runs",
@@ -50,7 +50,7 @@ FSM004 = rule(
     needs={Sight.FSM, Sight.MMIO, Sight.LIFE},
     applies=FALSE,
     violation=FALSE,
-    of_contract=final_states,
+    of_contract=of_automata(final_states),
     message="{step} in state {state}",
     role="end",
     source="the device's contract",

@@ -8,6 +8,8 @@ Unbound means what devres frees is freed, too: the record is made when the bus s
 from __future__ import annotations
 
 from uvtrace.check.columns import record
+from uvtrace.check.contract_rules import engines
+from uvtrace.check.expression import FALSE
 from uvtrace.check.obligation import AtEnd, Obligation
 from uvtrace.check.rule import rule
 from uvtrace.check.rules import Severity, Sight
@@ -92,9 +94,9 @@ RES003_ENABLED = rule(
     example="an error path of suspend enables the device a second time",
     variant="enabled",
 )
-# Whether an engine still runs only a contract can tell. What needs none: a driver that takes its
-# handler away in remove() and has not told the device a thing since it began. A device that was
-# idle anyway takes no harm, hence a warning.
+# Whether an engine still runs only a contract can tell: see below. What needs none: a driver that
+# takes its handler away in remove() and has not told the device a thing since it began. A device
+# that was idle anyway takes no harm, hence a warning.
 _tells_device = record.kind.is_in(
     {Kind.MMIO_WRITE, Kind.PIO_WRITE, Kind.CONFIG_WRITE, Kind.CLEAR_MASTER, Kind.DISABLE_DEVICE}
     | {Kind.RESET, Kind.POWER}
@@ -119,4 +121,18 @@ RES004 = rule(
     example="remove() calls free_irq() first and masks the device's interrupts afterwards",
 )
 
-RULES = (RES001, RES002, RES003_REGION, RES003_ENABLED, RES004)
+RES004_ENGINE = rule(
+    "RES004",
+    "memory unmapped before the engine that uses it was turned off",
+    variant="engine",
+    needs={Sight.FSM, Sight.LIFE, Sight.MAP, Sight.MMIO},
+    applies=FALSE,
+    violation=FALSE,
+    of_contract=engines,
+    message="started at {opened_at}, it may still use the memory that is unmapped or freed here",
+    role="started",
+    source=f"the device's contract; {_PCI}, Stop all DMA activity",
+    example="the ring's memory is freed while the receiver is enabled",
+)
+
+RULES = (RES001, RES002, RES003_REGION, RES003_ENABLED, RES004, RES004_ENGINE)

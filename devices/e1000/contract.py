@@ -11,8 +11,9 @@ from pathlib import Path
 
 from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
 from uvtrace.check.columns import record
-from uvtrace.check.contract import Contract
+from uvtrace.check.contract import Contract, Engine
 from uvtrace.check.expression import Truth
+from uvtrace.check.latest import Latest
 from uvtrace.check.terms import is_executed, is_first_part, is_return, succeeded
 from uvtrace.trace.enums import Kind
 
@@ -189,9 +190,21 @@ _DEVICE_IDS = (
     *(0x108A, 0x1099, 0x10B5, 0x2E6E),
 )
 
+
+def _ring_engine(name: str, base: int, control: int) -> Engine:
+    """The engine of one direction: it reads and writes its ring of descriptors."""
+    return Engine(
+        name=f"e1000.{name}",
+        starts=writes(control) & record.value.has(ENABLE),
+        stops=(writes(control) & ~record.value.has(ENABLE)) | resets,
+        address=(Latest(writes(base), record.value), Latest(writes(base + 4), record.value)),
+    )
+
+
 CONTRACT = Contract(
     name="e1000",
     automata=(DEVICE, LINK, TRANSMIT, RECEIVE, INTERRUPTS, PHY),
+    engines=(_ring_engine("transmit", TDBAL, TCTL), _ring_engine("receive", RDBAL, RCTL)),
     devices=frozenset((0x8086, device) for device in _DEVICE_IDS),
     registers=Path(__file__).with_name("registers.rdl"),
     description="Reset, configuration, link, rings, traffic, stop; interrupts; doorbells; the PHY.",

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge, Latest
+from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
 from uvtrace.check.columns import record
-from uvtrace.check.contract import Contract
-from uvtrace.check.expression import Truth
+from uvtrace.check.contract import Contract, Engine
+from uvtrace.check.expression import Truth, choose
+from uvtrace.check.latest import Latest
 from uvtrace.check.terms import is_executed, is_first_part, is_return, succeeded
 from uvtrace.trace.enums import Kind
 
@@ -132,6 +133,22 @@ QUEUE = Automaton(
     ),
 )
 
+
+def _admin_queue(name: str, register: int) -> Engine:
+    """An admin queue: the controller uses it from its enabling to its end."""
+    whole = writes(register) & (record.length == 8)
+    upper = choose(record.offset == register, record.value.bits(32, 32), record.value.bits(0, 32))
+    return Engine(
+        name=f"nvme.{name}",
+        starts=enables,
+        stops=disables | sees_shut_down | sees_not_ready | sees_failure,
+        address=(
+            Latest(writes(register), record.value.bits(0, 32)),
+            Latest(writes(register + 4) | whole, upper),
+        ),
+    )
+
+
 CONTRACT = Contract(
     name="nvme",
     automata=(
@@ -141,6 +158,7 @@ CONTRACT = Contract(
         _admin_register("ACQ", ACQ, "the admin completion queue's base"),
         QUEUE,
     ),
+    engines=(_admin_queue("ASQ", ASQ), _admin_queue("ACQ", ACQ)),
     class_codes=frozenset({0x010802}),
     registers=Path(__file__).with_name("registers.rdl"),
     description="Enabling, the admin queues' registers, doorbells, shutdown.",

@@ -86,3 +86,59 @@ def test_a_trace_that_ends_before_the_unbinding_accuses_nobody(rule: str) -> Non
     verdict, findings = judge(story, rule)
     assert findings == []
     assert verdict is Verdict.VACUOUS
+
+
+RINGS = {"RCTL": 0x100, "RDBAL": 0x2800, "RDBAH": 0x2804}
+ENABLED, RING = 2, 0x1_2000_0000
+
+
+def receiving() -> Story:
+    """An e1000 whose receiver uses a ring above 4 GiB."""
+    story = Story(registers=RINGS).probe().alloc(RING, 4096).mmio_write("RDBAL", RING & 0xFFFFFFFF)
+    started = story.mmio_write("RDBAH", RING >> 32)
+    return started.mmio_write("RCTL", ENABLED, site="e1000_setup_rctl+0x20")
+
+
+def test_a_ring_freed_while_its_engine_runs_breaks_res004() -> None:
+    verdict, findings = judge(receiving().free(RING, 4096), "RES004")
+    assert verdict is Verdict.FAIL
+    assert [finding.message for finding in findings] == [
+        "e1000.receive: started at e1000_setup_rctl+0x20 [e1000], it may still use the memory that"
+        " is unmapped or freed here"
+    ]
+    assert [(each.seq, each.role) for each in findings[0].evidence] == [(4, "started")]
+    assert findings[0].seq == 5
+
+
+def test_a_ring_freed_behind_its_engine_passes_res004() -> None:
+    assert said(receiving().mmio_write("RCTL", 0).free(RING, 4096), "RES004") == []
+    assert said(receiving().reset().free(RING, 4096), "RES004") == []
+
+
+def test_other_memory_may_go_while_an_engine_runs() -> None:
+    assert said(receiving().free(RING & 0xFFFFFFFF, 4096), "RES004") == []
+    assert said(receiving().map(0x5000, 64).unmap(0x5000, 64), "RES004") == []
+
+
+def test_what_an_engine_uses_is_not_known_after_loss() -> None:
+    story = Story(registers=RINGS).probe().mmio_write("RDBAL", 0x1000).loss(3)
+    assert said(story.mmio_write("RCTL", ENABLED).free(0x1000, 4096), "RES004") == []
+
+
+EDU = {"SOURCE": 0x80, "DESTINATION": 0x88, "COMMAND": 0x98}
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "other"), [(1, "SOURCE", "DESTINATION"), (3, "DESTINATION", "SOURCE")]
+)
+def test_edus_engine_uses_the_memory_of_its_direction_until_it_is_seen_idle(
+    command: int, given: str, other: str
+) -> None:
+    def started() -> Story:
+        story = Story(registers=EDU, vendor=0x1234, device=0x11E8, driver="edu").probe()
+        story.map(0x5000, 64).mmio_write(given, 0x5000).mmio_write(other, 0x40000)
+        return story.mmio_write("COMMAND", command)
+
+    assert len(said(started().unmap(0x5000, 64), "RES004")) == 1
+    assert said(started().mmio_read("COMMAND", 0).unmap(0x5000, 64), "RES004") == []
+    assert len(said(started().mmio_read("COMMAND", 1).unmap(0x5000, 64), "RES004")) == 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from uvtrace.check.expression import FALSE, TRUE, Number, Truth
+from uvtrace.check.latest import Latest
 from uvtrace.errors import UvtraceError
 
 
@@ -34,19 +35,6 @@ ANY = "*"
 """As an edge's source: every state that has no edge of its own for the event."""
 FORBIDDEN = "!"
 """As an edge's target: the step must not be (FSM001); the state stays what it was."""
-
-
-@dataclass(frozen=True)
-class Latest:
-    """A number that an earlier event of the function told: a limit that a register holds.
-
-    Attributes:
-        event: the events that tell it.
-        value: the number, of such an event. Before the first one it is not known.
-    """
-
-    event: Truth
-    value: Number
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,8 @@ import numpy as np
 
 from uvtrace import packs
 from uvtrace.check.automaton import Automaton
+from uvtrace.check.expression import Truth
+from uvtrace.check.latest import Latest
 from uvtrace.errors import InputError, UsageError, UvtraceError
 from uvtrace.trace.enums import Kind, Snapshot
 from uvtrace.trace.functions import Function
@@ -24,12 +26,31 @@ _CLASS_CODE = slice(0x09, 0x0C)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Engine:
+    """A part of the device that uses memory by itself from when it is started (RES004).
+
+    Attributes:
+        name: of the engine, such as ``e1000.receive``.
+        starts: the events that start it.
+        stops: the events by which the driver stops it, or learns that it has stopped.
+        address: the memory that it uses, as registers were told before: one number, or the lower
+            and the upper 32 bits.
+    """
+
+    name: str
+    starts: Truth
+    stops: Truth
+    address: tuple[Latest] | tuple[Latest, Latest]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Contract:
     """The automata that one kind of device and its driver must keep to.
 
     Attributes:
         name: what ``--contract`` calls it.
         automata: the machines; each is kept per function and key.
+        engines: what uses memory by itself.
         devices: vendor and device IDs of the functions it is for.
         class_codes: class codes (24 bits: class, subclass, interface) it is for, whoever made them.
         registers: a register description that names what the guards are about.
@@ -38,6 +59,7 @@ class Contract:
 
     name: str
     automata: tuple[Automaton, ...]
+    engines: tuple[Engine, ...] = ()
     devices: frozenset[tuple[int, int]] = frozenset()
     class_codes: frozenset[int] = frozenset()
     registers: Path | None = None

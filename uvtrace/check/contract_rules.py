@@ -3,34 +3,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from uvtrace.check.automaton import FORBIDDEN, Automaton, Edge, Latest
+from uvtrace.check.automaton import FORBIDDEN, Automaton, Edge
 from uvtrace.check.baseline import Baseline
 from uvtrace.check.columns import life, record
 from uvtrace.check.columns.life import DriverState
 from uvtrace.check.contract import Contract, class_codes, contract_for, installed_contracts
-from uvtrace.check.expression import TRUE, Truth, any_of
-from uvtrace.check.rule import Rule
+from uvtrace.check.expression import FALSE, TRUE, Number, Truth, any_of
+from uvtrace.check.latest import Latest
+from uvtrace.check.obligation import AtEnd, Obligation
+from uvtrace.check.rule import Judged, OfContract, Rule
 from uvtrace.check.rules import Sight
-from uvtrace.check.terms import is_end, is_return, is_unbound, succeeded
+from uvtrace.check.terms import (
+    is_end,
+    is_first_part,
+    is_return,
+    is_unbound,
+    probe_begins,
+    removes_mapping,
+    succeeded,
+)
 from uvtrace.trace.enums import Kind
 from uvtrace.trace.trace import Trace
 
 _ends_bound = is_end & (life.driver_state == DriverState.BOUND)
 _probe_failed = (record.kind == Kind.PROBE) & is_return & ~succeeded
+_is_reset = (record.kind == Kind.RESET) & is_return
 
-Judged = tuple[Truth, Automaton]
-"""What a rule applies to, and what breaks it."""
+_ByAutomaton = Callable[[Automaton, Baseline | None], tuple[Truth, Automaton] | None]
 
 
-def steps(automaton: Automaton, _: Baseline | None) -> Judged:
+def of_automata(judge: _ByAutomaton) -> OfContract:
+    """Makes a variant of each automaton of a contract.
+
+    Args:
+        judge: gives what a variant applies to and what breaks it; None where there is nothing.
+    """
+
+    def variants(contract: Contract, baseline: Baseline | None) -> Iterator[Judged]:
+        for automaton in contract.automata:
+            judged = judge(automaton, baseline)
+            if judged is not None:
+                yield Judged(automaton.name, *judged)
+
+    return variants
+
+
+def engines(contract: Contract, _: Baseline | None) -> Iterator[Judged]:
+    """What judges that memory stays mapped while an engine of the device may use it."""
+    for engine in contract.engines:
+        given = record.address
+        if len(engine.address) == 2:
+            address: tuple[Number, ...] = (given.bits(0, 32), given.bits(32, 32))
+        else:
+            address = (given,)
+        duty = Obligation(
+            opened_by=engine.starts,
+            discharged_by=FALSE,
+            key=engine.address,
+            discharge_key=address,
+            broken_by=removes_mapping & is_first_part,
+            break_key=address,
+            # A second start, of the same memory or of other, begins anew.
+            forgotten_by=engine.stops | engine.starts | probe_begins | is_unbound | _is_reset,
+            at_end=AtEnd.KEPT,
+        )
+        yield Judged(engine.name, TRUE, duty)
+
+
+def steps(automaton: Automaton, _: Baseline | None) -> tuple[Truth, Automaton]:
     """What judges the steps of an automaton: all its events, by itself."""
     return TRUE, replace(automaton, time_limits_ns={})
 
 
-def stays(automaton: Automaton, _: Baseline | None) -> Judged | None:
+def stays(automaton: Automaton, _: Baseline | None) -> tuple[Truth, Automaton] | None:
     """What judges how long an automaton stays in its states; None where that is free.
 
     Behind the unbinding nobody waits for the device any more: that ends every stay.
@@ -42,7 +90,7 @@ def stays(automaton: Automaton, _: Baseline | None) -> Judged | None:
     return TRUE, replace(automaton, edges=edges, starts_over=over, strict=False)
 
 
-def novelties(automaton: Automaton, baseline: Baseline | None) -> Judged | None:
+def novelties(automaton: Automaton, baseline: Baseline | None) -> tuple[Truth, Automaton] | None:
     """What judges whether an automaton does what it did before; None where that is not known.
 
     A state that is new is one that a new step leads to.
@@ -62,7 +110,7 @@ def novelties(automaton: Automaton, baseline: Baseline | None) -> Judged | None:
     return TRUE, replace(automaton, edges=edges, strict=False, time_limits_ns={})
 
 
-def final_states(automaton: Automaton, _: Baseline | None) -> Judged | None:
+def final_states(automaton: Automaton, _: Baseline | None) -> tuple[Truth, Automaton] | None:
     """What judges in which state an automaton ends; None where every state will do.
 
     Automata with keys are not judged: neither an unbinding nor the end of a trace has a key.
@@ -147,36 +195,33 @@ def with_contracts(
         found.append(rule)
         for name, contract in named.items():
             of = [index for index, each in contracts.items() if each.name == name]
-            found += _variants(rule, contract.automata, of, baseline)
+            found += _variants(rule, contract, of, baseline)
     return tuple(found)
 
 
 def _variants(
-    rule: Rule, automata: Sequence[Automaton], functions: list[int], baseline: Baseline | None
+    rule: Rule, contract: Contract, functions: list[int], baseline: Baseline | None
 ) -> Iterator[Rule]:
-    for automaton in automata if rule.of_contract is not None else ():
-        assert rule.of_contract is not None
-        judged = rule.of_contract(automaton, baseline)
-        if judged is None:
-            continue
-        applies, machine = judged
-        here = record.function.is_in(functions)
-        name = automaton.name.replace("{", "{{").replace("}", "}}")
+    here = record.function.is_in(functions)
+    for judged in () if rule.of_contract is None else rule.of_contract(contract, baseline):
+        name = judged.name.replace("{", "{{").replace("}", "}}")
         yield replace(
             rule,
-            variant=automaton.name,
-            applies=applies if applies is TRUE else applies & here,
-            violation=_only(machine, here),
+            variant=judged.name,
+            applies=judged.applies if judged.applies is TRUE else judged.applies & here,
+            violation=_only(judged.violation, here),
             message=f"{name}: {rule.message}",
             of_contract=None,
         )
 
 
-def _only(automaton: Automaton, here: Truth) -> Automaton:
-    """An automaton that looks at events of some functions only, also for its time limits."""
+def _only(violation: Automaton | Obligation, here: Truth) -> Automaton | Obligation:
+    """What breaks a rule, at some functions only."""
+    if isinstance(violation, Obligation):
+        return replace(violation, opened_by=violation.opened_by & here)
     limits = {
         state: replace(limit, event=limit.event & here) if isinstance(limit, Latest) else limit
-        for state, limit in automaton.time_limits_ns.items()
+        for state, limit in violation.time_limits_ns.items()
     }
-    over, relevant = automaton.starts_over & here, automaton.relevant & here
-    return replace(automaton, starts_over=over, relevant=relevant, time_limits_ns=limits)
+    over, relevant = violation.starts_over & here, violation.relevant & here
+    return replace(violation, starts_over=over, relevant=relevant, time_limits_ns=limits)

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from uvtrace.check.chunk import Frame, Rows
 from uvtrace.check.expression import Number, Truth
 from uvtrace.check.keys import keys_of
+from uvtrace.check.latest import Latest
 from uvtrace.check.obligation import AtEnd, Obligation
 from uvtrace.check.program import Program, Run
+from uvtrace.check.remembered import Remembered
 
 OPENS, DISCHARGES, BREAKS, FORGETS, LOSES = 1, 2, 4, 8, 16
 _NEVER: Final = np.iinfo(np.int64).max
@@ -105,6 +107,10 @@ class Duties:
     def __post_init__(self) -> None:
         for term in self.obligation.terms():
             self.program.add(term)
+        self._key = [
+            Remembered(part, self.program, self.functions) if isinstance(part, Latest) else part
+            for part in self.obligation.key
+        ]
         self._open = nothing_open(_START)
         self._latest_ns = 0
         self.closed = np.zeros(self.functions + 1, np.int64)
@@ -182,7 +188,7 @@ class Duties:
             what |= (self._certain(run, term) * bit).astype(np.uint8)
         rows = np.flatnonzero(what).astype(np.int64)
         function = frame.column("function").astype(np.int64)
-        keys = self._keys(run, function, duty.key)[rows]
+        keys = self._opening_keys(frame, run, function, lost)[rows]
         at = rows if frame.rows is None else frame.rows[rows]
         own = Events(
             rows=at,
@@ -200,6 +206,23 @@ class Duties:
 
     def _certain(self, run: Run, term: Truth) -> NDArray[np.bool_]:
         return run.truth(self.program.add(term)).certain
+
+    def _opening_keys(
+        self,
+        frame: Frame,
+        run: Run,
+        function: NDArray[np.int64],
+        lost: tuple[Rows, NDArray[np.int64]],
+    ) -> NDArray[np.uint64]:
+        return keys_of(
+            function,
+            (
+                part.values(frame, run, lost)
+                if isinstance(part, Remembered)
+                else run.number(self.program.add(part)).value
+                for part in self._key
+            ),
+        )
 
     def _keys(
         self, run: Run, function: NDArray[np.int64], key: tuple[Number, ...]

@@ -112,9 +112,7 @@ class Judgement:
             self._simple[kinds_of(term)].append(_Simple(tally, *numbers))
         elif isinstance(violation, Obligation):
             duties = Duties(violation, self.program, self.functions)
-            of = (violation.opened_by, violation.discharged_by)
-            terms = (*of, violation.broken_by, violation.forgotten_by)
-            self._duties.append((tally, duties, _kinds_of_several(terms)))
+            self._duties.append((tally, duties, _kinds_of_several(violation.truths())))
         elif isinstance(violation, Window):
             aggregates = Aggregates(violation, self.program, self.functions)
             kinds = _kinds_of_several((violation.counts, violation.reset_by))

@@ -10,10 +10,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.automaton import FORBIDDEN, Automaton, Edge, Latest
+from uvtrace.check.automaton import FORBIDDEN, Automaton, Edge
 from uvtrace.check.chunk import Chunk, Frame, Rows
 from uvtrace.check.expression import Truth
 from uvtrace.check.keys import keys_of
+from uvtrace.check.latest import Latest
 from uvtrace.check.program import Program, Run
 from uvtrace.check.steps import MISFIT, NO_EDGE, TRUE, StepTable, distinct
 from uvtrace.check.terms import probe_begins

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from uvtrace.check.expression import FALSE, Number, Truth
+from uvtrace.check.latest import Latest
 
 
 class AtEnd(StrEnum):
@@ -31,7 +32,8 @@ class Obligation:
     Attributes:
         opened_by: opens a duty (a duty already open with the same key is counted as another).
         discharged_by: discharges the one with its key that was opened first.
-        key: what ties the events together, evaluated on opening events; empty: the function.
+        key: what ties the events together, evaluated on opening events, or told by an event
+            before them; empty: the function.
         discharge_key: the same on discharging events, where that is another term.
         broken_by: breaks what is open, of the function, or with ``break_key`` of that key.
         break_key: the key evaluated on breaking events.
@@ -44,7 +46,7 @@ class Obligation:
 
     opened_by: Truth
     discharged_by: Truth
-    key: tuple[Number, ...] = ()
+    key: tuple[Number | Latest, ...] = ()
     discharge_key: tuple[Number, ...] | None = None
     broken_by: Truth = FALSE
     break_key: tuple[Number, ...] | None = None
@@ -54,6 +56,8 @@ class Obligation:
     limit: int = 1 << 20
 
     def __post_init__(self) -> None:
+        if self.discharge_key is None and any(isinstance(part, Latest) for part in self.key):
+            raise TypeError("a key that earlier events tell needs a discharge_key of its own")
         for other in (self.discharge_key, self.break_key):
             if other is not None and len(other) != len(self.key):
                 raise TypeError("the keys of an obligation must have the same length")
@@ -63,4 +67,11 @@ class Obligation:
         keys = (*self.key, *(self.discharge_key or ()), *(self.break_key or ()))
         deadline = () if self.deadline_ns is None else (self.deadline_ns,)
         truths = (self.opened_by, self.discharged_by, self.broken_by, self.forgotten_by)
-        return (*truths, *keys, *deadline)
+        told = (term for part in self.key if isinstance(part, Latest) for term in part.terms())
+        numbers = (part for part in keys if not isinstance(part, Latest))
+        return (*truths, *numbers, *deadline, *told)
+
+    def truths(self) -> tuple[Truth, ...]:
+        """The terms that say which events are looked at."""
+        told = (part.event for part in self.key if isinstance(part, Latest))
+        return (self.opened_by, self.discharged_by, self.broken_by, self.forgotten_by, *told)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from uvtrace.check.automaton import Automaton
 from uvtrace.check.baseline import Baseline
 from uvtrace.check.columns import ALL, record
+from uvtrace.check.contract import Contract
 from uvtrace.check.expression import (
     TRUE,
     All,
@@ -32,9 +33,24 @@ from uvtrace.trace.enums import Kind
 
 Violation = Truth | Obligation | Window | Automaton
 
-OfContract = Callable[[Automaton, Baseline | None], tuple[Truth, Automaton] | None]
-"""Makes of a contract's automaton, and what accepted runs did, what a rule applies to and is
-broken by; or None."""
+
+@dataclass(frozen=True)
+class Judged:
+    """A variant of a rule that a contract makes.
+
+    Attributes:
+        name: of the automaton or engine that it is about.
+        applies: the events that it judges.
+        violation: what breaks it.
+    """
+
+    name: str
+    applies: Truth
+    violation: Automaton | Obligation
+
+
+OfContract = Callable[[Contract, Baseline | None], Iterable[Judged]]
+"""Makes variants of a rule, of a contract and of what accepted runs did."""
 
 END = 0
 """``kind`` of the event that the engine puts behind the trace's last, one for each function."""
@@ -80,8 +96,8 @@ class Rule:
         supersedes: rules that do not report an event that this one reports.
         whole_trace: it judges the trace, not a function.
         variant: tells declarations of one ID apart; they share a verdict only if all pass.
-        of_contract: it is judged by variants that this makes of the automata of the device's
-            contract; the rule itself is broken by nothing.
+        of_contract: it is judged by variants that this makes of the device's contract; the rule
+            itself is broken by nothing.
     """
 
     id: str
