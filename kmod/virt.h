@@ -11,7 +11,8 @@
  *   virtmmio.c   the driver's accesses become requests; waits for completions
  *   link.c       rings of a link: send, take, credits, signals
  *   linkmsg.c    what a model says: validated, then carried out in order
- *   linkhome.c   where links live: ivshmem with doorbells; /dev/uvbusN
+ *   linkhome.c   where links live: ivshmem with doorbells, or linkdev.c
+ *   linkdev.c    /dev/uvbusN: the link of a model on this machine
  */
 #ifndef _UVBUS_VIRT_H
 #define _UVBUS_VIRT_H
@@ -28,6 +29,7 @@
 struct uv_link;
 struct uv_virt_memory;		/* virtmem.c */
 struct uv_virt_interrupts;	/* virtirq.c */
+struct uv_virt_requests;	/* virtmmio.c */
 
 /* What a model has described: config space at power-on, and what software can change. */
 struct uv_virt_images {
@@ -88,12 +90,13 @@ struct uv_virt {
 	struct work_struct		settle;
 	struct uv_virt_memory		*memory;
 	struct uv_virt_interrupts	*interrupts;
+	struct uv_virt_requests		*requests;
 };
 
 /* ---- virt.c ---- */
 
 extern bool uv_virtual;			/* module parameter virtual=1 */
-extern struct uv_virt *uv_virts[UV_VIRT_MAX];
+extern struct uv_virt *uv_virts[UV_VIRT_MAX];	/* constant between init and exit */
 
 int uv_virt_init(void);			/* after the hooks and the trap are armed */
 /* Removes all functions (their drivers may still talk to their models), then the links. */
@@ -133,6 +136,7 @@ int uv_virtbus_init(void);		/* domain, windows, root bus, empty */
 void uv_virtbus_exit(void);		/* stops and removes the bus with all functions */
 int uv_virtbus_add(struct uv_virt *virt);	/* scan slot virt->index, assign, add; sets pdev */
 void uv_virtbus_remove(struct uv_virt *virt);
+u32 uv_virtbus_number(const struct uv_virt *virt);	/* domain << 16 | bus/devfn */
 
 /* ---- virtconfig.c ---- */
 
@@ -141,6 +145,7 @@ int uv_virtconfig_image(struct uv_virt *virt, enum uv_config_image which, u32 of
 			const void *data, u32 length);
 /* Is it a type 0 function's? Finds capabilities, and puts right what software can write. */
 enum uv_link_reason uv_virtconfig_check(struct uv_virt_images *images);
+bool uv_virtconfig_has_ports(const struct uv_virt_images *images);
 bool uv_virtconfig_same(const struct uv_virt *virt, const struct uv_virt_images *images);
 void uv_virtconfig_install(struct uv_virt *virt, const struct uv_virt_images *images);
 /* Values as at power-on; with_bars: but BARs as they were assigned. */
@@ -209,7 +214,7 @@ void uv_virtmmio_fail_all(struct uv_virt *virt);
 int uv_virtmmio_init(struct uv_virt *virt);
 void uv_virtmmio_exit(struct uv_virt *virt);
 
-/* ---- link.c, linkmsg.c, linkhome.c ---- */
+/* ---- link.c, linkmsg.c, linkhome.c, linkdev.c ---- */
 
 enum uv_credit {		/* one full class must not block what may pass it */
 	UV_CREDIT_POSTED,
@@ -219,7 +224,8 @@ enum uv_credit {		/* one full class must not block what may pass it */
 
 /*
  * Append a message (number and time are set here). Any context but NMI; spins for
- * room at most until the function's completion timeout, then the function is dead.
+ * room at most until the function's completion timeout, then the function is dead. Takes
+ * the model's messages while it spins: no lock of the function is held.
  * 0, -EPIPE (no model, dead), -ETIMEDOUT.
  */
 int uv_link_send(struct uv_link *link, struct uv_message *message, const void *data, u32 length,
