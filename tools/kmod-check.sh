@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds uvbus.ko and uvfaulty.ko, with sparse, for every installed kernel that has headers. A warning is a failure.
+# Builds uvbus.ko, uvfaulty.ko and the example drivers, with sparse, for every installed kernel that has headers. A warning is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,4 +37,5 @@ check() {
 for kernel in "${kernels[@]}"; do
     check kmod "$kernel"
     check kmod/faulty "$kernel"
+    check kmod/drivers "$kernel"
 done

@@ -29,7 +29,7 @@ BUILDS_KEPT = 4
 _ERROR = re.compile(r"\berror:|^ERROR:|\*\*\* ")
 _SOURCES = (".c", ".h", ".S")
 _BUILD_FILES = ("Makefile", "Kbuild")
-_NOT_THE_MODULE = ("build", "faulty", "tests", "tools")
+_NOT_THE_MODULE = ("build", "drivers", "faulty", "tests", "tools")
 """Folders beside the module's sources that are no part of it."""
 
 
@@ -75,7 +75,7 @@ def module_from(source: Path, name: str, kernel: Kernel) -> Path:
     """A kernel module of a folder that holds a Kbuild file, built if it has not been yet.
 
     Args:
-        source: the folder; its subfolders build, faulty, tests and tools are left out.
+        source: the folder; its subfolders build, drivers, faulty, tests and tools are left out.
         name: which of its modules, without ``.ko``.
 
     Raises:
