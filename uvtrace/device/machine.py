@@ -122,6 +122,15 @@ class Machine:
         return self._take()
 
     @property
+    def allowed(self) -> Limits:
+        """The limits to ask the bus for."""
+        return self._bus.allowed
+
+    def restrict(self, data_max: int) -> None:
+        """The way to the bus carries no more bytes in one message."""
+        self._bus.restrict(1 << data_max.bit_length() - 1)
+
+    @property
     def deadline_ns(self) -> int | None:
         """When :meth:`advance` must be called; None: not before another event."""
         return self._bus.scheduler.deadline_ns
