@@ -5,12 +5,17 @@
  *
  * Numbers are never reused, so an access after iounmap finds its tombstone,
  * never somebody else's mapping.
+ *
+ * A BAR of a virtual function is trapped whether recording or not: there is nothing
+ * else that could be mapped. Such a mapping does not keep the module loaded, which
+ * removes the function, and with it the driver, before it goes.
  */
 #include <linux/io.h>
 #include <linux/module.h>
 #include <linux/xarray.h>
 
 #include "iomap.h"
+#include "virt.h"
 
 /* Tombstones beyond this are forgotten, oldest first: a late access is then unnamed. */
 #define TOMBSTONES_MAX	65536
@@ -77,27 +82,37 @@ static int uv_iomap_insert(struct uv_iomap *map)
 	return err;
 }
 
-static struct uv_iomap *uv_iomap_new(const struct uv_function *fn, void __iomem *real, u64 phys,
-				     u64 size, u8 bar, u64 offset, u8 memory_type)
+static struct uv_iomap *uv_iomap_make(const struct pci_dev *pdev, u64 phys, u64 size, u8 bar,
+				      u64 offset, u8 memory_type)
 {
-	const struct resource *res = &fn->pdev->resource[bar];
+	const struct resource *res = &pdev->resource[bar];
 	u64 page_end = PAGE_ALIGN(phys + size);
 	struct uv_iomap *map;
 
 	map = kzalloc(sizeof(*map), GFP_KERNEL);
 	if (!map)
 		return NULL;
-	map->real = real;
 	map->phys = phys;
-	map->bus = uv_bus_address(fn, bar, offset);
+	map->bus = pci_bus_address(to_pci_dev(&pdev->dev), bar) + offset;
 	map->length = size;
 	map->reach = min_t(u64, page_end, res->end + 1) - phys;
 	map->offset = offset;
-	map->function = fn->index;
 	map->bar = bar;
 	map->memory_type = memory_type;
 	map->prefetchable = res->flags & IORESOURCE_PREFETCH;
 	map->alive = true;
+	return map;
+}
+
+static struct uv_iomap *uv_iomap_new(const struct uv_function *fn, void __iomem *real, u64 phys,
+				     u64 size, u8 bar, u64 offset, u8 memory_type)
+{
+	struct uv_iomap *map = uv_iomap_make(fn->pdev, phys, size, bar, offset, memory_type);
+
+	if (!map)
+		return NULL;
+	map->real = real;
+	map->function = fn->index;
 	/* Held until iounmap: the driver must not be left with addresses that nobody serves. */
 	if (!try_module_get(THIS_MODULE)) {
 		kfree(map);
@@ -165,13 +180,82 @@ static void __iomem *uv_iomap_swap(void __iomem *real, u64 phys, u64 size, u8 me
 	return real;
 }
 
+/* ---- virtual functions ---- */
+
+struct uv_function *uv_iomap_function(const struct uv_iomap *map)
+{
+	const struct pci_dev *pdev;
+
+	if (!map->virt)
+		return rcu_dereference_check(uv_functions[map->function], true);
+	pdev = READ_ONCE(map->virt->pdev);
+	return pdev ? uv_function_of(&pdev->dev) : NULL;
+}
+
+static void __iomem *uv_iomap_virtual(struct uv_virt *virt, u64 phys, u64 size, u8 bar,
+				      u64 offset, u8 memory_type, unsigned long ip)
+{
+	struct pci_dev *pdev = virt->pdev;	/* its driver, or the PCI core, is calling */
+	struct uv_iomap *map = NULL;
+	struct uv_function *fn;
+
+	if (pdev && size && size <= UV_TRAP_LENGTH_MAX)
+		map = uv_iomap_make(pdev, phys, size, bar, offset, memory_type);
+	if (map) {
+		map->virt = virt;
+		if (uv_iomap_insert(map)) {
+			kfree(map);
+			map = NULL;
+		}
+	}
+	rcu_read_lock();
+	fn = uv_recording() && pdev ? uv_function_of(&pdev->dev) : NULL;
+	if (fn)
+		uv_iomap_log(fn, map, phys, size, bar, offset, memory_type, !map, ip);
+	rcu_read_unlock();
+	return map ? uv_trapped_address(map) : NULL;
+}
+
+void uv_iomaps_kill(const struct uv_virt *virt)
+{
+	struct uv_iomap *map;
+	unsigned long number;
+
+	mutex_lock(&uv_iomap_lock);
+	xa_for_each(&uv_iomaps, number, map)
+		if (map->virt && (!virt || map->virt == virt))
+			WRITE_ONCE(map->alive, false);
+	mutex_unlock(&uv_iomap_lock);
+	/* pairs with the RCU section of the trap */
+	synchronize_rcu();
+}
+
+/* ---- the wrappers ---- */
+
+/* Nothing but a virtual function's BAR: *virt, which has been mapped if the result is not NULL. */
+static void __iomem *uv_iomap_try_virtual(u64 phys, u64 size, u8 memory_type, unsigned long ip,
+					  struct uv_virt **virt)
+{
+	u64 offset;
+	u8 bar;
+
+	*virt = uv_virtual ? uv_virt_of_range(phys, &bar, &offset) : NULL;
+	if (!*virt)
+		return NULL;
+	return uv_iomap_virtual(*virt, phys, size, bar, offset, memory_type, ip);
+}
+
 #define UV_IOREMAP(name, memory_type)						\
 static void __iomem *uv_##name(resource_size_t phys, unsigned long size)	\
 {										\
+	struct uv_virt *virt;							\
 	void __iomem *p;							\
 										\
 	uv_hook_enter();							\
-	p = uv_iomap_swap(name(phys, size), phys, size, memory_type, _RET_IP_);	\
+	p = uv_iomap_try_virtual(phys, size, memory_type, _RET_IP_, &virt);	\
+	if (!virt)								\
+		p = uv_iomap_swap(name(phys, size), phys, size, memory_type,	\
+				  _RET_IP_);					\
 	uv_hook_exit();								\
 	return p;								\
 }
@@ -185,10 +269,14 @@ UV_IOREMAP(ioremap_cache, UV_MEMTYPE_CACHED)
 static void __iomem *uv_ioremap_prot(resource_size_t phys, unsigned long size,
 				     unsigned long prot)
 {
+	struct uv_virt *virt;
 	void __iomem *p;
 
 	uv_hook_enter();
-	p = uv_iomap_swap(ioremap_prot(phys, size, prot), phys, size, UV_MEMTYPE_PROT, _RET_IP_);
+	p = uv_iomap_try_virtual(phys, size, UV_MEMTYPE_PROT, _RET_IP_, &virt);
+	if (!virt)
+		p = uv_iomap_swap(ioremap_prot(phys, size, prot), phys, size, UV_MEMTYPE_PROT,
+				  _RET_IP_);
 	uv_hook_exit();
 	return p;
 }
@@ -200,7 +288,9 @@ static void uv_iounmap_log(const struct uv_iomap *map, bool stale, unsigned long
 
 	if (!uv_recording())
 		return;
-	fn = map ? rcu_dereference_check(uv_functions[map->function], true) : NULL;
+	fn = map ? uv_iomap_function(map) : NULL;
+	if (map && map->virt && !fn)
+		return;		/* not one that is traced */
 	uv_event(&rec, UV_KIND_IOUNMAP, fn);
 	if (stale) {
 		rec.flags |= UV_FLAG_STALE;
@@ -223,13 +313,16 @@ static void uv_iounmap_trapped(unsigned long address, unsigned long ip)
 {
 	struct uv_iomap *map;
 	void __iomem *real = NULL;
+	bool mine = false;
 
 	rcu_read_lock();
 	map = uv_iomap_of(address);
 	/* One of two callers wins; the other is a double iounmap, told and refused. */
-	if (map && xchg(&map->alive, false))
+	if (map && xchg(&map->alive, false)) {
+		mine = true;
 		real = map->real;
-	uv_iounmap_log(map, !real, ip);
+	}
+	uv_iounmap_log(map, !mine, ip);
 	rcu_read_unlock();
 	if (!real)
 		return;
@@ -271,7 +364,7 @@ void uv_iomaps_forget(void)
 
 	mutex_lock(&uv_iomap_lock);
 	xa_for_each(&uv_iomaps, number, map) {
-		if (READ_ONCE(map->alive))
+		if (READ_ONCE(map->alive))	/* a virtual function's */
 			continue;
 		xa_erase(&uv_iomaps, number);
 		kfree_rcu(map, rcu);

@@ -5,6 +5,8 @@
 
 #include "uvbus.h"
 
+struct uv_virt;
+
 /*
  * A trapped address: bit 63 set and bit 62 clear make it non-canonical on 4-
  * and 5-level paging and keep it out of LAM and UAI, so that the CPU raises #GP
@@ -32,7 +34,10 @@ static __always_inline s64 uv_trapped_offset(unsigned long address)
 
 /**
  * struct uv_iomap - one trapped mapping
- * @real: the kernel's mapping
+ * @real: the kernel's mapping; NULL of a virtual function
+ * @virt: the virtual function that accesses go to, or NULL
+ * @function: of those that are traced; a virtual one is looked up at each access, as
+ *	it may be selected while it is mapped
  * @reach: bytes behind @real that are mapped and belong to the BAR; at least
  *	@length (a mapping is made of whole pages)
  * @alive: until iounmap; cleared, then an RCU grace period, then unmapped
@@ -41,6 +46,7 @@ static __always_inline s64 uv_trapped_offset(unsigned long address)
  */
 struct uv_iomap {
 	void __iomem	*real;
+	struct uv_virt	*virt;
 	u64		phys;
 	u64		bus;
 	u64		length;
@@ -57,5 +63,9 @@ struct uv_iomap {
 
 /* The mapping of a trapped address, alive or not; NULL: none ever. Under RCU. */
 struct uv_iomap *uv_iomap_of(unsigned long address);
+/* The traced function behind a mapping, or NULL. Under RCU. */
+struct uv_function *uv_iomap_function(const struct uv_iomap *map);
+/* A virtual function goes (NULL: all): nothing is reached through its mappings any more. */
+void uv_iomaps_kill(const struct uv_virt *virt);
 
 #endif /* _UVBUS_IOMAP_H */

@@ -43,14 +43,25 @@ static void uv_linkdev_wake(struct irq_work *work)
 	wake_up_interruptible(&container_of(work, struct uv_link, wake_work)->queue);
 }
 
+static void uv_linkdev_wake_here(void *link)
+{
+	irq_work_queue(&((struct uv_link *)link)->wake_work);
+}
+
+/* On another CPU, as this one may be about to wait with interrupts off. */
 void uv_linkdev_notify(struct uv_link *link)
 {
-	unsigned int cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+	unsigned long flags;
+	unsigned int cpu;
 
+	local_irq_save(flags);	/* the other CPU stays online */
+	cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
 	if (cpu < nr_cpu_ids)
-		irq_work_queue_on(&link->wake_work, cpu);
+		/* busy: it is on its way already */
+		smp_call_function_single_async(cpu, &link->wake_elsewhere);
 	else
 		irq_work_queue(&link->wake_work);
+	local_irq_restore(flags);
 }
 
 /* send_lock is not needed: the memory stays while the file is open. */
@@ -206,6 +217,9 @@ static int uv_linkdev_release(struct inode *inode, struct file *file)
 	flush_work(&link->control_work);
 	uv_virt_die(link->virt, UV_REASON_NONE);
 	uv_link_set_memory(link, NULL, NULL);	/* after a HELLO that was under way */
+	/* twice, as a CPU serves those who wait first */
+	kick_all_cpus_sync();
+	kick_all_cpus_sync();
 	irq_work_sync(&link->wake_work);
 	mutex_lock(&dev->mutex);
 	vfree(dev->memory);
@@ -235,6 +249,7 @@ int uv_linkdev_init(struct uv_link *link)
 	if (!dev)
 		return -ENOMEM;
 	link->wake_work = IRQ_WORK_INIT(uv_linkdev_wake);
+	INIT_CSD(&link->wake_elsewhere, uv_linkdev_wake_here, link);
 	mutex_init(&dev->mutex);
 	dev->link = link;
 	snprintf(dev->name, sizeof(dev->name), "uvbus%u", link->index + 1);

@@ -77,6 +77,7 @@ struct uv_link {
 	pid_t			model;		/* thread group of who has it open; 0 none */
 	wait_queue_head_t	queue;
 	struct irq_work		wake_work;
+	call_single_data_t	wake_elsewhere;
 };
 
 /* ---- link.c ---- */

@@ -12,6 +12,7 @@
 #include <linux/vmalloc.h>
 
 #include "log.h"
+#include "virt.h"
 #include "wrap.h"
 
 #define IVSHMEM_VENDOR		0x1af4
@@ -63,9 +64,20 @@ void uv_ring_wake(void)
 
 /* ---- ring memory ---- */
 
+/* The one without MSI-X: with it, and so with doorbells, it holds links (linkhome.c). */
+static struct pci_dev *uv_shared_device(void)
+{
+	struct pci_dev *dev = NULL;
+
+	while ((dev = pci_get_device(IVSHMEM_VENDOR, IVSHMEM_DEVICE, dev)))
+		if (!dev->msix_cap)
+			break;
+	return dev;
+}
+
 static int uv_shared_find(void)
 {
-	struct pci_dev *dev = pci_get_device(IVSHMEM_VENDOR, IVSHMEM_DEVICE, NULL);
+	struct pci_dev *dev = uv_shared_device();
 	int err;
 
 	if (!dev)
@@ -256,7 +268,32 @@ int uv_stop(void)
 	return 0;
 }
 
+static void uv_disarm(void)
+{
+	if (!uv_armed)
+		return;
+	uv_hooks_remove();
+	uv_trap_exit();
+	uv_armed = false;
+}
+
 /* ---- module ---- */
+
+/* A virtual function's driver has trapped addresses from the beginning. */
+static int __init uv_virtual_init(void)
+{
+	int err;
+
+	mutex_lock(&uv_mutex);
+	err = uv_arm();
+	mutex_unlock(&uv_mutex);
+	if (err)
+		return err;
+	err = uv_virt_init();
+	if (err)
+		uv_disarm();
+	return err;
+}
 
 static int __init uv_init(void)
 {
@@ -274,10 +311,19 @@ static int __init uv_init(void)
 	err = uv_functions_init();
 	if (err)
 		goto ring;
+	if (uv_virtual) {
+		err = uv_virtual_init();
+		if (err)
+			goto functions;
+	}
 	err = uv_chardev_init();
 	if (err)
-		goto functions;
+		goto virtual;
 	return 0;
+virtual:
+	if (uv_virtual)
+		uv_virt_exit();
+	uv_disarm();
 functions:
 	uv_functions_exit();
 ring:
@@ -288,17 +334,19 @@ sites:
 	return err;
 }
 
-/* Not reached while a trapped mapping is alive: each holds a reference. */
+/*
+ * Not reached while a trapped mapping of a real function is alive: each holds a
+ * reference. Virtual functions are removed here, and with them their drivers.
+ */
 static void __exit uv_exit(void)
 {
 	uv_chardev_exit();
 	mutex_lock(&uv_mutex);
 	uv_stop();
 	mutex_unlock(&uv_mutex);
-	if (uv_armed) {
-		uv_hooks_remove();
-		uv_trap_exit();
-	}
+	if (uv_virtual)
+		uv_virt_exit();
+	uv_disarm();
 	uv_config_exit();
 	uv_irq_exit();
 	uv_dma_exit();

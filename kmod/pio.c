@@ -8,6 +8,9 @@
  * one record per bus access, and steps over the instruction. An access to any
  * other port is left to the instruction. A read is told when it has returned, a
  * write before it is made.
+ *
+ * A port of a virtual function is no port of this machine: the probes are there
+ * whether recording or not, and the access goes to the function's model.
  */
 #include <linux/kprobes.h>
 #include <linux/list.h>
@@ -16,6 +19,7 @@
 #include <asm/io.h>
 
 #include "pio.h"
+#include "virt.h"
 
 /* Then the instruction is taken up again by another trap: bounds the time with interrupts off. */
 #define STRING_LIMIT	4096
@@ -35,6 +39,7 @@ struct uv_probe {
 static DEFINE_MUTEX(uv_probes_mutex);
 static LIST_HEAD(uv_probes);
 static bool uv_probing;		/* between start and stop; under uv_probes_mutex */
+static bool uv_serving;		/* virtual functions have ports; under uv_probes_mutex */
 
 /* ---- one access ---- */
 
@@ -94,11 +99,15 @@ struct uv_port_access {
 	const struct uv_port_insn	*insn;
 	struct pt_regs			*regs;
 	u16				port;
+	bool				told;	/* of a traced function: rec is described */
 	struct uv_record		rec;
+	struct uv_virt			*virt;	/* or NULL: the machine's own */
+	u8				bar;
+	u64				offset;
 };
 
-static void uv_port_describe(struct uv_port_access *access, const struct uv_function *fn, u8 bar,
-			     u64 offset, unsigned long ip)
+static void uv_port_describe(struct uv_port_access *access, const struct uv_function *fn,
+			     unsigned long ip)
 {
 	const struct uv_port_insn *insn = access->insn;
 	struct uv_record *rec = &access->rec;
@@ -108,12 +117,13 @@ static void uv_port_describe(struct uv_port_access *access, const struct uv_func
 	if (insn->write)
 		rec->flags |= UV_FLAG_WRITE;
 	rec->phase = UV_PHASE_WHOLE;	/* port writes are non-posted too */
-	rec->address = uv_bus_address(fn, bar, offset);
+	rec->address = uv_bus_address(fn, access->bar, access->offset);
 	rec->length = insn->width;
-	rec->access.bar = bar;
+	rec->access.bar = access->bar;
 	rec->access.width = insn->width;
-	rec->access.offset = offset;
+	rec->access.offset = access->offset;
 	uv_event_at(rec, fn, ip, false);
+	access->told = true;
 }
 
 static u32 uv_port_read(struct uv_port_access *access)
@@ -121,6 +131,11 @@ static u32 uv_port_read(struct uv_port_access *access)
 	struct uv_record rec = access->rec;
 	u32 value;
 
+	if (access->virt) {
+		uv_count(UV_COUNT_PORT);
+		return uv_virtmmio_read(access->virt, access->told ? &rec : NULL, access->bar,
+					access->offset, access->insn->width);
+	}
 	rec.time_ns = uv_clock();
 	value = uv_port_in(access->port, access->insn->width);
 	rec.value = value;
@@ -133,6 +148,13 @@ static void uv_port_write(struct uv_port_access *access, u32 value)
 {
 	struct uv_record rec = access->rec;
 
+	if (access->virt) {
+		uv_count(UV_COUNT_PORT);
+		uv_virtmmio_write(access->virt, access->told ? &rec : NULL, access->bar,
+				  access->offset, access->insn->width,
+				  value & GENMASK(access->insn->width * 8 - 1, 0));
+		return;
+	}
 	rec.value = value & GENMASK(access->insn->width * 8 - 1, 0);
 	uv_emit(&rec, NULL, 0);
 	uv_count(UV_COUNT_PORT);
@@ -196,19 +218,21 @@ static int uv_on_port_insn(struct kprobe *kprobe, struct pt_regs *regs)
 	unsigned long address = (unsigned long)kprobe->addr;
 	const struct uv_function *fn;
 	bool done = false;
-	u64 offset;
-	u8 bar;
 
 	rcu_read_lock();
-	fn = uv_recording() ? uv_function_of_port(access.port, &bar, &offset) : NULL;
-	if (!fn)
+	fn = uv_recording() ? uv_function_of_port(access.port, &access.bar, &access.offset) :
+			      NULL;
+	if (uv_virtual)
+		access.virt = uv_virt_of_port(access.port, &access.bar, &access.offset);
+	if (!fn && !access.virt)
 		goto out;
 	uv_probe_missed(probe);
 	if (insn->string && (insn->segment || insn->address_size != 8)) {
 		uv_loss(UV_LOSS_HOOK_MISSED, fn, 1, 0, 0, "pio: form of outs that no compiler makes");
 		goto out;
 	}
-	uv_port_describe(&access, fn, bar, offset, address);
+	if (fn)
+		uv_port_describe(&access, fn, address);
 	if (insn->string) {
 		done = uv_port_string(&access);
 		/* a repeated one that is not through is taken up again */
@@ -364,7 +388,7 @@ void uv_pio_bound(struct uv_function *fn)
 	const struct device_driver *driver = READ_ONCE(fn->pdev->dev.driver);
 
 	mutex_lock(&uv_probes_mutex);
-	if (!uv_probing || !driver)
+	if (!uv_probing || !driver || (uv_serving && uv_virt_of(fn->pdev)))
 		goto out;
 	if (driver->owner)
 		uv_module_probe_used(driver->owner, 0);
@@ -377,7 +401,7 @@ out:
 void uv_pio_module_coming(struct module *mod)
 {
 	mutex_lock(&uv_probes_mutex);
-	if (uv_probing)
+	if (uv_probing || uv_serving)
 		uv_module_probe(mod);
 	mutex_unlock(&uv_probes_mutex);
 }
@@ -406,6 +430,8 @@ static void uv_iomap_probe(void)
 	unsigned long start, end;
 	unsigned int i;
 
+	if (uv_probes_have(NULL))
+		return;
 	for (i = 0; i < ARRAY_SIZE(uv_iomap_functions); i++)
 		if (uv_text_extent(uv_iomap_functions[i], &start, &end))
 			uv_scan_range(start, end, uv_probe_add, NULL);
@@ -439,6 +465,40 @@ void uv_pio_stop(void)
 {
 	mutex_lock(&uv_probes_mutex);
 	uv_probing = false;
-	uv_probes_remove(NULL, true);
+	if (!uv_serving)
+		uv_probes_remove(NULL, true);
+	mutex_unlock(&uv_probes_mutex);
+}
+
+/* ---- virtual functions ---- */
+
+void uv_pio_serve_begin(void)
+{
+	mutex_lock(&uv_mutex);		/* for the symbols' extents */
+	mutex_lock(&uv_probes_mutex);
+	if (!uv_serving) {
+		uv_serving = true;
+		uv_iomap_probe();
+	}
+	mutex_unlock(&uv_probes_mutex);
+	mutex_unlock(&uv_mutex);
+}
+
+void uv_pio_serve_end(void)
+{
+	mutex_lock(&uv_probes_mutex);
+	uv_serving = false;
+	if (!uv_probing)
+		uv_probes_remove(NULL, true);
+	mutex_unlock(&uv_probes_mutex);
+}
+
+void uv_pio_serve(struct module *mod)
+{
+	mutex_lock(&uv_probes_mutex);
+	if (uv_serving && mod)
+		uv_module_probe_used(mod, 0);
+	else
+		pr_warn("a driver that is built in cannot reach a virtual function's ports\n");
 	mutex_unlock(&uv_probes_mutex);
 }

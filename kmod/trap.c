@@ -13,8 +13,8 @@
  * Never sleeps, may nest (in the memory side of a string instruction: no
  * further than the kernel itself would). Interrupts are off from the decoding to
  * the end of a single access, which costs the driver nothing, as an instruction
- * cannot be interrupted either; a string instruction runs with interrupts as the
- * driver had them.
+ * cannot be interrupted either; a string instruction, and an access to a virtual
+ * function, which waits for its model, run with interrupts as the driver had them.
  */
 #include <linux/hash.h>
 #include <linux/io.h>
@@ -28,6 +28,7 @@
 #include "decode.h"
 #include "emulate.h"
 #include "iomap.h"
+#include "virt.h"
 #include "wrap.h"
 
 #define GPRS		16
@@ -170,7 +171,7 @@ static void uv_describe(struct uv_record *rec, const struct uv_trap *trap,
 	const struct uv_function *fn = NULL;
 
 	if (map)
-		fn = rcu_dereference(uv_functions[map->function]);
+		fn = uv_iomap_function(map);
 	uv_event(rec, kind, fn);
 	if (trap->regs->flags & X86_EFLAGS_IF)
 		rec->flags &= ~UV_FLAG_IRQS_OFF;
@@ -210,6 +211,42 @@ static void uv_trap_emit(const struct uv_trap *trap, struct uv_record *rec)
 		uv_emit(rec, NULL, 0);
 }
 
+/*
+ * To a virtual function. rec: where to describe it; NULL comes back unless it is to
+ * be recorded. Its records are made where the request is sent and its answer comes.
+ */
+static struct uv_record *uv_virtual_describe(struct uv_record *rec, const struct uv_trap *trap,
+					     const struct uv_target *target, enum uv_kind kind,
+					     const struct uv_bus_access *access)
+{
+	if (!uv_recording() || !uv_iomap_function(target->map))
+		return NULL;
+	uv_describe(rec, trap, target, kind, access);
+	return rec;
+}
+
+static u64 uv_virtual_read(const struct uv_trap *trap, const struct uv_target *target,
+			   const struct uv_bus_access *access)
+{
+	const struct uv_iomap *map = target->map;
+	struct uv_record rec;
+
+	return uv_virtmmio_read(map->virt, uv_virtual_describe(&rec, trap, target,
+							       UV_KIND_MMIO_READ, access),
+				map->bar, map->offset + target->offset, access->width);
+}
+
+static void uv_virtual_write(const struct uv_trap *trap, const struct uv_target *target,
+			     const struct uv_bus_access *access)
+{
+	const struct uv_iomap *map = target->map;
+	struct uv_record rec;
+
+	uv_virtmmio_write(map->virt, uv_virtual_describe(&rec, trap, target,
+							 UV_KIND_MMIO_WRITE, access),
+			  map->bar, map->offset + target->offset, access->width, access->value);
+}
+
 static __u64 uv_trap_read(void *context, const struct uv_bus_access *access)
 {
 	struct uv_target target = uv_target_of(access->address, access->width);
@@ -219,6 +256,8 @@ static __u64 uv_trap_read(void *context, const struct uv_bus_access *access)
 
 	if (target.fault || target.outside)
 		uv_count(UV_COUNT_STRAY);
+	if (!target.fault && target.map->virt)
+		return uv_virtual_read(trap, &target, access);
 	if (!uv_recording())
 		return target.fault ? ~0ULL : uv_real_read(&target, access->width);
 	uv_describe(&rec, trap, &target, UV_KIND_MMIO_READ, access);
@@ -237,6 +276,10 @@ static void uv_trap_write(void *context, const struct uv_bus_access *access)
 
 	if (target.fault || target.outside)
 		uv_count(UV_COUNT_STRAY);
+	if (!target.fault && target.map->virt) {
+		uv_virtual_write(context, &target, access);
+		return;
+	}
 	if (uv_recording()) {
 		uv_describe(&rec, context, &target, UV_KIND_MMIO_WRITE, access);
 		rec.value = access->value;
@@ -291,7 +334,7 @@ static bool uv_swap_in(struct uv_trap *trap, struct uv_step *step)
 		if (!uv_trapped(address))
 			continue;
 		target = uv_target_of(address, 1);
-		if (target.fault)
+		if (target.fault || target.map->virt)
 			continue;
 		swap = &step->swap[step->swaps++];
 		swap->gpr = i;
@@ -303,12 +346,27 @@ static bool uv_swap_in(struct uv_trap *trap, struct uv_step *step)
 	return step->swaps;
 }
 
+/* There is no register behind a virtual function's address that it could run on. */
+static void uv_step_refused(const struct uv_trap *trap, const struct uv_target *target)
+{
+	pr_warn_ratelimited("%pS: access that is neither a load nor a store (%*ph): left out\n",
+			    (void *)trap->regs->ip, trap->insn.length, trap->bytes);
+	if (uv_recording())
+		uv_loss(UV_LOSS_HOOK_MISSED, uv_iomap_function(target->map), 1, 0, 0,
+			"instruction on a virtual function's register");
+}
+
 static bool uv_single_step(struct uv_trap *trap, u64 address)
 {
 	struct uv_target target = uv_target_of(address, max_t(u8, trap->insn.width, 1));
 	struct uv_step *step;
 
 	uv_log_undecoded(trap, address);
+	if (!target.fault && target.map->virt) {
+		uv_step_refused(trap, &target);
+		trap->regs->ip += trap->insn.length;
+		return true;
+	}
 	if (target.fault) {
 		/* it must not reach the bus: skip it, as a dead device would */
 		trap->regs->ip += trap->insn.length;
@@ -437,6 +495,17 @@ static bool uv_trap_execute(struct uv_trap *trap, u64 address)
 	}
 }
 
+/* Does the driver's interrupt flag hold while this access is made? */
+static bool uv_trap_is_long(const struct uv_trap *trap, u64 address)
+{
+	const struct uv_iomap *map;
+
+	if (uv_insn_is_string(&trap->insn))
+		return true;
+	map = uv_virtual ? uv_iomap_of(address) : NULL;
+	return map && map->virt;
+}
+
 static bool uv_trap_handle(struct pt_regs *regs, bool stack_fault)
 {
 	unsigned long irq_flags;
@@ -458,8 +527,9 @@ static bool uv_trap_handle(struct pt_regs *regs, bool stack_fault)
 	uv_count(UV_COUNT_TRAPS);
 	if (stack_fault)
 		uv_count(UV_COUNT_STACK_FAULTS);
-	if (uv_insn_is_string(&trap.insn)) {
+	if (uv_insn_is_string(&trap.insn))
 		uv_count(UV_COUNT_STRING_TRAPS);
+	if (uv_trap_is_long(&trap, address)) {
 		trap.irqs_off = false;
 		local_irq_restore(irq_flags);
 		return uv_trap_execute(&trap, address);

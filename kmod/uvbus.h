@@ -260,6 +260,11 @@ void uv_pio_module_coming(struct module *module);
 void uv_pio_module_going(struct module *module);
 /* A driver that was loaded before is about to probe a function; device lock held. */
 void uv_pio_bound(struct uv_function *fn);
+/* Ports of virtual functions exist: probes are in place until uv_pio_serve_end(). */
+void uv_pio_serve_begin(void);
+void uv_pio_serve_end(void);
+/* A module's driver is about to probe a virtual function with ports. */
+void uv_pio_serve(struct module *module);
 int uv_life_start(void);		/* AER tracepoint */
 void uv_life_stop(void);
 /* A driver has been bound to a function (kernels that skip syncs: undo that). */
