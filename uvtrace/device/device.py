@@ -67,6 +67,8 @@ class Device:
     Attributes:
         config: its config space.
         registers: its registers: a SystemRDL file beside the model's, a path, a map; None: none.
+        driver: the module that drives it, where the kernel has none: of ``kmod/drivers``, by name,
+            or a ``.ko`` beside the model's file.
         limits: what the bus allows it; None: what its PCI Express capability has, else uvPCI's
             128 bytes.
         reg: the registers' values, as the hardware sees them.
@@ -78,6 +80,7 @@ class Device:
 
     config: ConfigSpace
     registers: ClassVar[str | PathLike[str] | RegisterMap | None] = None
+    driver: ClassVar[str | None] = None
     limits: Limits | None = None
 
     reg: RegisterFile
@@ -103,6 +106,11 @@ class Device:
         if cls.registers is None:
             return RegisterMap(cls.__name__, (AddressSpace(0),), (), partial=True)
         return _loaded(cls._folder / cls.registers)
+
+    @classmethod
+    def folder(cls) -> Path:
+        """Where the model's file lies."""
+        return cls._folder
 
     # ------------------------------------------------ what the model may do
 

@@ -105,7 +105,6 @@ MESSAGE_FIELDS: Final = (
     *("type", "status", "bar", "flags", "address", "length", "byte_count"),
     *("tag", "value", "number", "vector", "time_ns"),
 )
-MESSAGE_OFFSETS: Final = (0, 1, 2, 4, 8, 16, 20, 24, 32, 40, 44, 48)
 
 LIMITS: Final = struct.Struct("<IIIII12xQ8x")
 """``struct uv_link_limits``."""
