@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from uvtrace.check.columns import config, fields, life, record, recovery, registers, requests
-from uvtrace.check.columns.recovery import COMMAND_LOST
+from uvtrace.check.columns.recovery import COMMAND_LOST, MSI_LOST
 from uvtrace.check.expression import Parameter, choose
 from uvtrace.check.rule import Case, rule
 from uvtrace.check.rules import Severity, Sight
@@ -33,6 +33,7 @@ _DELAYS = "PCI Express Base Specification 5.0, 5.9 State Transition Recovery Tim
 _RESETS = "PCI Express Base Specification 5.0, 6.6.2 Function Level Reset"
 _NS_PER_MS: Final = 1_000_000
 _POWER_CAPABILITY, _POWER_CONTROL = 0x01, 0x04
+_PAST_VENDOR_ID: Final = 2
 
 _is_write = (record.kind == Kind.CONFIG_WRITE) & is_first_part & is_at_host
 _by_driver = (record.site >> SITE_MODULE_SHIFT) != 0
@@ -83,6 +84,22 @@ PWR002 = rule(
     source=_RESETS + ": 100 ms",
     example="the driver sets Initiate Function Level Reset and reads Command at once",
 )
+# A function that is not ready answers config accesses with Configuration Request Retry Status.
+PWR002_RETRY = rule(
+    "PWR002",
+    "access before the function answers without Configuration Request Retry Status",
+    variant="retry",
+    needs={Sight.CFG, Sight.MMIO},
+    # Asking for the vendor ID is how to find out.
+    applies=_uses_device
+    | (is_config & is_first_part & is_at_host & ~by_core & (record.address >= _PAST_VENDOR_ID)),
+    violation=recovery.retried >= 0,
+    message="{access} at {offset:#x}, and the function has not answered without retry status since"
+    " {retried}",
+    roles={"retry": recovery.retried},
+    source="PCI Express Base Specification 5.0, 2.3.1 Request Handling Rules (CRS)",
+    example="the vendor ID reads as 0x0001 after a reset, and the driver writes a register",
+)
 _own_delay_ms = choose(life.d3hot_delay_ms.is_known, life.d3hot_delay_ms, 10)
 PWR003 = rule(
     "PWR003",
@@ -121,6 +138,7 @@ PWR004 = rule(
     source=_STATES + "; " + _RESETS,
     example="the driver resets the device without stopping its engine",
 )
+# A driver's shutdown() is no event of a recording, which ends with the machine's.
 PWR005 = rule(
     "PWR005",
     "Bus Master Enable left 1 after unbind",
@@ -154,6 +172,22 @@ PWR006 = rule(
     supersedes={"CFG001"},
     source=_RESETS + "; Linux Documentation/PCI/pci.rst",
     example="after a function-level reset the driver sets Memory Space Enable, but no BAR",
+)
+
+# Without a handler nobody misses an interrupt: a driver may well leave them off then.
+PWR006_MSI = rule(
+    "PWR006",
+    "MSI or MSI-X state not restored after a reset or resume, and device used",
+    variant="msi",
+    needs={Sight.CFG, Sight.MMIO, Sight.LIFE},
+    applies=_uses_device,
+    violation=recovery.lost_state.has(MSI_LOST) & (life.handlers > 0),
+    message="{access_to} BAR {bar} + {offset:#x}, and MSI or MSI-X, enabled before, has not been"
+    " restored since {lost_since}",
+    roles={"lost": recovery.lost_since},
+    source="PCI Express Base Specification 5.0, 6.6.2 Function Level Reset; 7.7.1 and 7.7.2, MSI"
+    " and MSI-X Enable: 0 after reset",
+    example="after a function-level reset the driver restores the BARs and waits for an interrupt",
 )
 
 _GONE = Parameter("PWR007.reads", 100, "impossible answers on end before the driver must stop")
@@ -194,4 +228,7 @@ PWR008 = rule(
     example="the driver waits for a bit that never comes, without sleeping",
 )
 
-RULES = (*(PWR001_DRIVER, PWR001_DEVICE, PWR002, PWR003, PWR004, PWR005, PWR006, PWR007, PWR008),)
+RULES = (
+    *(PWR001_DRIVER, PWR001_DEVICE, PWR002, PWR002_RETRY, PWR003, PWR004, PWR005),
+    *(PWR006, PWR006_MSI, PWR007, PWR008),
+)

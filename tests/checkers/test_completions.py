@@ -114,6 +114,15 @@ def test_an_answer_before_the_timeout_passes_cpl005() -> None:
     assert judge(_answer(_asked().wait(40_000_000), 0x1000, 256, 256), "CPL005") is Verdict.PASS
 
 
+def test_in_a_vm_an_answer_may_take_a_second() -> None:
+    late = _answer(_asked().wait(80_000_000), 0x1000, 256, 256).session(source="vm")
+    assert judge(late, "CPL005") is Verdict.PASS
+    later = _answer(_asked().wait(1_100_000_000), 0x1000, 256, 256).session(source="vm")
+    assert judge(later, "CPL005") is Verdict.FAIL
+    local = _answer(_asked().wait(80_000_000), 0x1000, 256, 256).session(source="local")
+    assert judge(local, "CPL005") is Verdict.FAIL
+
+
 def test_a_tag_that_is_still_in_use_breaks_cpl006() -> None:
     found = finding(_asked().dma_read(0x2000, 64, phase="REQUEST", tag=7), "CPL006")
     assert [(each.seq, each.role) for each in found.evidence] == [(0, "request")]

@@ -9,7 +9,15 @@ import pytest
 from uvtrace.checkers.config import CFG001
 from uvtrace.checkers.power import RULES
 
-from tests.checkers.spaces import BAR0, COMMAND, DEVICE_CONTROL, POWER, config_space
+from tests.checkers.spaces import (
+    BAR0,
+    COMMAND,
+    DEVICE_CONTROL,
+    MSI,
+    MSIX,
+    POWER,
+    config_space,
+)
 from tests.checkers.verdicts import judge as judge_by
 from tests.story import Story
 from uvtrace.check.catalogue import ordered
@@ -87,6 +95,34 @@ def test_what_the_kernel_reset_and_waited_for_passes_pwr002() -> None:
     story = _begun().reset(phase="REQUEST").config_write(DEVICE_CONTROL, FLR, site=CORE)
     story.wait(100 * MS).reset(phase="COMPLETION").mmio_read(8)
     assert judge(story, "PWR002") is Verdict.PASS
+
+
+def _not_ready(how: str) -> Story:
+    """The function asks for a retry, 150 ms after its reset."""
+    story = _flr().wait(150 * MS)
+    if how == "vendor ID":
+        return story.config_read(0, 0xFFFF0001)
+    return story.config_read(0, 0xFFFFFFFF, status="RETRY")
+
+
+@pytest.mark.parametrize("how", ["vendor ID", "status"])
+def test_using_a_function_that_asks_for_a_retry_breaks_pwr002(how: str) -> None:
+    found = finding(_not_ready(how).mmio_read(8), "PWR002")
+    assert found.message.endswith("has not answered without retry status since #3")
+    assert [(each.seq, each.role) for each in found.evidence] == [(3, "retry")]
+    found = finding(_not_ready(how).config_write(COMMAND, 0x6), "PWR002")
+    assert found.seq == 4
+
+
+@pytest.mark.parametrize("how", ["vendor ID", "status"])
+def test_asking_until_the_function_answers_passes_pwr002(how: str) -> None:
+    story = _not_ready(how).config_read(0, 0xFFFF0001).config_read(0, 0x100E8086).mmio_read(8)
+    assert judge(story, "PWR002") is Verdict.PASS
+
+
+def test_all_ones_are_no_answer_of_a_function_that_asked_for_a_retry() -> None:
+    story = _not_ready("status").config_read(0, 0xFFFFFFFF).mmio_read(8)
+    assert judge(story, "PWR002") is Verdict.FAIL
 
 
 def test_a_register_read_right_after_d3hot_breaks_pwr003() -> None:
@@ -168,6 +204,39 @@ def test_d3hot_that_keeps_state_or_is_seen_to_lose_it() -> None:
     lost = _begun(no_soft_reset=False).config_write(CONTROL, 3).config_write(CONTROL, 0)
     lost.wait(20 * MS).config_read(BAR0, 0).config_read(COMMAND, 0x6, width=2).mmio_read(8)
     assert judge(lost, "PWR006") is Verdict.FAIL
+
+
+ON = 0x81
+
+
+def _listening(**facts: Any) -> Story:
+    """A function that interrupts by messages is reset, and has its BARs and Command back."""
+    story = _begun(**facts).probe().irq_request(24, type="MSI").config_write(DEVICE_CONTROL, FLR)
+    story.wait(200 * MS).config_write(BAR0, 0xFEB80000, width=4)
+    return story.config_write(BAR0 + 4, 0xC001, width=4).config_write(COMMAND, 0x6)
+
+
+@pytest.mark.parametrize("facts", [{"msi_control": ON}, {"msix_control": 0x8002}])
+def test_using_a_device_whose_messages_a_reset_turned_off_breaks_pwr006(
+    facts: dict[str, int],
+) -> None:
+    found = finding(_listening(**facts).mmio_write(8, 1), "PWR006")
+    assert "MSI or MSI-X, enabled before, has not been restored since #4" in found.message
+
+
+def test_a_message_without_its_address_is_not_restored() -> None:
+    story = _listening(msi_control=ON).config_write(MSI + 2, ON).mmio_write(8, 1)
+    assert judge(story, "PWR006") is Verdict.FAIL
+
+
+def test_restored_messages_and_messages_that_nobody_waits_for_pass_pwr006() -> None:
+    story = _listening(msi_control=ON).config_write(MSI + 4, 0xFEE00000, width=4)
+    assert judge(story.config_write(MSI + 2, ON).mmio_write(8, 1), "PWR006") is Verdict.PASS
+    story = _listening(msix_control=0x8002).config_write(MSIX + 2, 0x8002).mmio_write(8, 1)
+    assert judge(story, "PWR006") is Verdict.PASS
+    assert judge(_listening().mmio_write(8, 1), "PWR006") is Verdict.PASS
+    freed = _listening(msi_control=ON).irq_free(24, type="MSI").mmio_write(8, 1)
+    assert judge(freed, "PWR006") is Verdict.PASS
 
 
 def _answers(count: int, value: int, offset: int = 8) -> Story:

@@ -78,7 +78,8 @@ def check(
     contracts = contracts_of(trace, contract) if asks else {}
     wanted = with_contracts(wanted, contracts, baseline)
     given = sights_given(contracts, baseline)
-    sweep = Sweep(trace, wanted, parameters or {}, registers, silent=silent, given=given)
+    in_force = _of_vm(trace, wanted) | dict(parameters or {})
+    sweep = Sweep(trace, wanted, in_force, registers, silent=silent, given=given)
     first = 0
     for part in trace.chunks(CHUNK):
         records = part.records
@@ -87,6 +88,15 @@ def check(
         if progress is not None:
             progress(first)
     return sweep.finish(begin)
+
+
+def _of_vm(trace: Trace, rules: Iterable[Rule]) -> dict[str, int]:
+    """The values that parameters have in a virtual machine, where the trace was recorded in one."""
+    if trace.metadata.session.get("source") != "vm":
+        return {}
+    terms = (term for rule in rules for term in rule.terms())
+    named = {parameter for term in terms for parameter in term.parameters()}
+    return {each.name: each.in_vm for each in named if each.in_vm is not None}
 
 
 class Sweep:

@@ -256,12 +256,14 @@ class Parameter(Number):
         default: its value unless set.
         meaning: what it limits.
         unit: of the value.
+        in_vm: its value unless set, for a trace recorded in a virtual machine; None: the default.
     """
 
     name: str
     default: int
     meaning: str
     unit: str = ""
+    in_vm: int | None = None
 
     @property
     def is_word(self) -> bool:

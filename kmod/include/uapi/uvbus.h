@@ -241,7 +241,7 @@ struct uv_bus {			/* DMA and interrupt messages from the device */
 	__u8	last_be;
 	__u8	traffic_class;
 	__u8	attributes;	/* bit 0 NS, 1 RO, 2 IDO */
-	__u16	byte_count;	/* completions: bytes still to come */
+	__u16	byte_count;	/* completions: bytes to come, with its own */
 	__u32	message_data;
 	__u64	message_address;
 	__u64	mapping;

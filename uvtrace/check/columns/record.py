@@ -60,7 +60,9 @@ first_be = NumberColumn("first_be", np.uint8, "byte enables of the first dword")
 last_be = NumberColumn("last_be", np.uint8, "byte enables of the last dword")
 traffic_class = NumberColumn("traffic_class", np.uint8, "the traffic class")
 attributes = NumberColumn("attributes", np.uint8, "PCIe attributes: bit 0 NS, 1 RO, 2 IDO")
-byte_count = NumberColumn("byte_count", np.uint16, "bytes still to come", "bytes")
+byte_count = NumberColumn(
+    "byte_count", np.uint16, "bytes to come, with the completion's own", "bytes"
+)
 message_data = NumberColumn("message_data", np.uint32, "the interrupt message's data")
 message_address = NumberColumn("message_address", np.uint64, "the interrupt message's address")
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from uvtrace.check.expression import Column, EventColumn, NumberColumn, TruthColumn
 
-COMMAND_LOST: Final = 0x100
-"""The bit of :data:`lost_state` that stands for Command."""
+COMMAND_LOST, MSI_LOST = 0x100, 0x200
+"""The bits of :data:`lost_state` that stand for Command, and for MSI or MSI-X."""
 
 bars_wide = NumberColumn("bars_wide", np.int32, "the 64-bit BARs, a bit for each lower half")
 bars_left = NumberColumn(
@@ -40,9 +40,15 @@ since_woken_ns = NumberColumn(
 lost_state = NumberColumn(
     "lost_state",
     np.int32,
-    "what a reset took and nothing has put back: a bit for each BAR, 0x100 for Command",
+    "what a reset took and nothing has put back: a bit for each BAR, 0x100 for Command,"
+    " 0x200 for MSI or MSI-X",
 )
 lost_since = EventColumn("lost_since", np.int64, "the reset, or return from D3hot, that took it")
+retried = EventColumn(
+    "retried",
+    np.int64,
+    "the last config read that was answered with retry status, none answered well since",
+)
 
 COLUMNS: Final[tuple[Column, ...]] = tuple(
     term for term in globals().copy().values() if isinstance(term, Column)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import recovery
-from uvtrace.check.columns.recovery import COMMAND_LOST
+from uvtrace.check.columns.recovery import COMMAND_LOST, MSI_LOST
 from uvtrace.check.expression import Column
 from uvtrace.check.passes.config_layout import Layout, Place, layout_of
 from uvtrace.check.passes.versions import Versions
@@ -27,7 +27,7 @@ from uvtrace.trace.trace import Trace
 _KINDS: Final = (Kind.CONFIG_READ, Kind.CONFIG_WRITE, Kind.RESET, Kind.SNAPSHOT)
 _FIELDS: Final = (
     *("bars_left", "bars_split", "bars_left_since", "reset_begun", "immediate_ready"),
-    *("woken", "lost_state", "lost_since", "bars_wide", "reset_begun_ns", "woken_ns"),
+    *("woken", "lost_state", "lost_since", "bars_wide", "retried", "reset_begun_ns", "woken_ns"),
 )
 _BEGUN_NS, _WOKEN_NS = _FIELDS.index("reset_begun_ns"), _FIELDS.index("woken_ns")
 _BARS: Final = {0x10 + 4 * bar: bar for bar in range(6)}
@@ -39,6 +39,8 @@ _FLR, _ADVANCED_FLR = 1 << 15, 1 << 0
 _ADVANCED_FEATURES: Final = 0x13
 _NO_SOFT_RESET: Final = 1 << 3
 _LAST_OF_HEADER: Final = 0x3F
+_MSI_ON, _MSIX_ON = 1 << 0, 1 << 15
+_RETRY_ID: Final = 0x0001
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,11 @@ class _Function:
     power_at: int = -1
     express_at: int = -1
     advanced_at: int = -1
+    msi_at: int = -1
+    msix_at: int = -1
     wide: int = 0
     values: dict[int, int] = field(default_factory=dict)
-    """The last known value of Command and each BAR, by offset."""
+    """The last known value of Command, each BAR and MSI's registers, by offset."""
     power_state: int = -1
     no_soft_reset: bool = True
     ready: int = -1
@@ -80,6 +84,7 @@ class _Function:
     lost: set[int] = field(default_factory=set)
     lost_since: int = -1
     resetting: int = -1
+    retried: int = -1
 
     # ------------------------------------------------------------------ events
 
@@ -88,10 +93,16 @@ class _Function:
         self.values.clear()
         self.unseen.clear()
         self.lost.clear()
-        self.left, self.power_state = 0, -1
+        self.left, self.power_state, self.retried = 0, -1, -1
 
     def read(self, event: _Event) -> None:
         """The function has answered a config read."""
+        if event.register(0, 2) == _RETRY_ID:
+            self.retried = event.position
+            return
+        # All ones are what the host makes of no answer.
+        if event.value != (1 << 8 * event.width) - 1:
+            self.retried = -1
         for at, value in self._told(event):
             before = self.values.get(at)
             changed = before is not None and self._differs(at, before, value)
@@ -139,12 +150,30 @@ class _Function:
 
     def _told(self, event: _Event) -> list[tuple[int, int]]:
         found = [(at, event.register(at, 4)) for at in _BARS]
-        found.append((_COMMAND, event.register(_COMMAND, 2)))
+        found += [(at, event.register(at, size)) for at, size in self.other_places()]
         return [(at, value) for at, value in found if value is not None]
 
-    def _differs(self, at: int, before: int, now: int) -> bool:
+    def other_places(self) -> list[tuple[int, int]]:
+        """Offset and size of what is followed besides BARs."""
+        found = [(_COMMAND, 2)]
+        if self.msi_at >= 0:
+            found += [(self.msi_at + 2, 2), (self.msi_at + 4, 4)]
+        if self.msix_at >= 0:
+            found.append((self.msix_at + 2, 2))
+        return found
+
+    def _switch(self, at: int) -> int:
+        """The bit that turns on what a register is about; 0 where it is an address."""
         if at == _COMMAND:
-            return bool(before & _MEMORY_ENABLE & ~now)
+            return _MEMORY_ENABLE
+        if self.msi_at >= 0 and at == self.msi_at + 2:
+            return _MSI_ON
+        return _MSIX_ON if self.msix_at >= 0 and at == self.msix_at + 2 else 0
+
+    def _differs(self, at: int, before: int, now: int) -> bool:
+        switch = self._switch(at)
+        if switch:
+            return bool(before & switch & ~now)
         return (before ^ now) & ~_FLAG_BITS != 0
 
     def _begins_reset(self, event: _Event) -> bool:
@@ -163,10 +192,12 @@ class _Function:
         self.power_state = value & 3
 
     def _at_risk(self) -> set[int]:
-        """What a reset would change: decode that is on, and BARs that hold an address."""
-        bars = {at for at in _BARS if self.values.get(at, 0) & ~_FLAG_BITS}
-        on = self.values.get(_COMMAND, 0) & _MEMORY_ENABLE
-        return bars | ({_COMMAND} if on else set())
+        """What a reset would change: what is turned on, and addresses."""
+        found = {at for at in _BARS if self.values.get(at, 0) & ~_FLAG_BITS}
+        found |= {at for at, _ in self.other_places() if self.values.get(at, 0) & self._switch(at)}
+        if self.msi_at + 2 in found and self.values.get(self.msi_at + 4, 0):
+            found.add(self.msi_at + 4)
+        return found
 
     def _doubt(self, position: int) -> None:
         self.unseen = self._at_risk()
@@ -187,11 +218,14 @@ class _Function:
         for at in self.lost:
             bar = _BARS.get(at, -1)
             is_high = bar > 0 and self.wide >> (bar - 1) & 1
-            lost |= COMMAND_LOST if bar < 0 else 1 << (bar - 1 if is_high else bar)
+            if bar < 0:
+                lost |= COMMAND_LOST if at == _COMMAND else MSI_LOST
+            else:
+                lost |= 1 << (bar - 1 if is_high else bar)
         return (
             *(self.left, split, self.left_since, self.begun[0], self.ready),
             *(self.woken[0], lost, self.lost_since if lost else -1),
-            *(self.wide, self.begun[1], self.woken[1]),
+            *(self.wide, self.retried, self.begun[1], self.woken[1]),
         )
 
 
@@ -200,6 +234,8 @@ def _told_by(layout: Layout) -> _Function:
     function = _Function(
         power_at=int(layout.places[Place.POWER]),
         express_at=int(layout.places[Place.EXPRESS]),
+        msi_at=int(layout.places[Place.MSI]),
+        msix_at=int(layout.places[Place.MSIX]),
         wide=max(int(layout.places[Place.BARS_64]), 0),
     )
     found = np.flatnonzero(layout.capability == _ADVANCED_FEATURES)
@@ -207,7 +243,9 @@ def _told_by(layout: Layout) -> _Function:
     content = layout.content.tobytes()
     if layout.known[_LAST_OF_HEADER]:
         function.values = {at: int.from_bytes(content[at : at + 4], "little") for at in _BARS}
-        function.values[_COMMAND] = int.from_bytes(content[_COMMAND : _COMMAND + 2], "little")
+        for at, size in function.other_places():
+            if layout.known[at + size - 1]:
+                function.values[at] = int.from_bytes(content[at : at + size], "little")
         function.ready = content[_STATUS] & _READY
     if function.power_at >= 0 and layout.known[function.power_at + 4]:
         function.power_state = content[function.power_at + 4] & 3
@@ -264,6 +302,8 @@ class RecoveryPass:
                 self._functions[number] = _told_by(layout)
         elif kind == Kind.CONFIG_READ and phase != Phase.REQUEST and ok:
             function.read(_event(record, position))
+        elif kind == Kind.CONFIG_READ and record["status"] == Status.RETRY:
+            function.retried = position
         elif kind == Kind.CONFIG_WRITE and phase != Phase.COMPLETION:
             function.write(_event(record, position))
 
