@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import address
 from uvtrace.check.columns.address import IomapState
+from uvtrace.check.compiled import copy_row, loop, step
 from uvtrace.check.expression import Column
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Flag, Kind, Phase, Snapshot, Status
@@ -152,7 +152,7 @@ def _is_stale(flags: NDArray[np.uint32]) -> NDArray[np.int8]:
     return np.where(imported, -1, stale).astype(np.int8)
 
 
-@numba.njit(cache=True)
+@loop
 def _follow(
     state: _State,
     events: _Events,
@@ -171,13 +171,13 @@ def _follow(
         if kind <= 6 or kind in (_IOMAP, _IOUNMAP):
             _tell(state, events, i, f, told, length)
         if kind == _SNAPSHOT and events.snapshot[i] >= 0:
-            state.length[f] = events.lengths[events.snapshot[i]]
-            state.flags[f] = events.flags[events.snapshot[i]]
+            copy_row(state.length, f, events.lengths, events.snapshot[i])
+            copy_row(state.flags, f, events.flags, events.snapshot[i])
         elif kind > 6:
             _live(state, events, i, f, position)
 
 
-@numba.njit(cache=True)
+@step
 def _tell(
     state: _State,
     events: _Events,
@@ -203,7 +203,7 @@ def _tell(
     told[6, i] = state.region_since[f, bar]
 
 
-@numba.njit(cache=True)
+@step
 def _live(state: _State, events: _Events, i: int, f: int, position: int) -> None:
     kind, bar, number = events.kind[i], events.bar[i], events.iomap[i]
     slot = number % _RING
@@ -226,7 +226,7 @@ def _live(state: _State, events: _Events, i: int, f: int, position: int) -> None
         state.region_since[f, bar] = position
 
 
-@numba.njit(cache=True)
+@step
 def _lose(state: _State, f: int) -> None:
     if f < 0:
         state.region[:] = -1

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Rows
+from uvtrace.check.compiled import copy_row, loop, step
 from uvtrace.check.passes.config_layout import SPACE, Layout, Place
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Kind, Phase, Status
@@ -51,7 +51,10 @@ _BAR_BASE, _BARS, _DWORDS = 0x10, 6, SPACE // 4
 
 
 class State(NamedTuple):
-    """What is kept of every function: config space, and the state derived of it."""
+    """What is kept of every function: config space, and the state derived of it.
+
+    ``before`` is room for what the state was before an event.
+    """
 
     content: NDArray[np.uint8]
     known: NDArray[np.uint8]
@@ -66,6 +69,7 @@ class State(NamedTuple):
     read_at: Numbers
     read_value: Numbers
     fields: Numbers
+    before: Numbers
 
 
 class Events(NamedTuple):
@@ -145,6 +149,7 @@ def new_state(layouts: list[Layout]) -> State:
         read_at=np.full((count, _DWORDS), -1, np.int64),
         read_value=np.full((count, _DWORDS), -1, np.int64),
         fields=fields,
+        before=np.zeros(_SINCE, np.int64),
     )
 
 
@@ -172,7 +177,7 @@ def follow(
     return table[: functions + 1 + made], rows[:made], changed[:made]
 
 
-@numba.njit(cache=True)
+@loop
 def _follow(
     state: State,
     events: Events,
@@ -197,14 +202,14 @@ def _follow(
             _apply(state, events, i, f, position)
             if events.codes[i] != NOTHING:
                 _derive(state, f, position)
-                table[functions + 1 + made] = state.fields[f]
+                copy_row(table, functions + 1 + made, state.fields, f)
                 rows[made] = events.rows[i] + (events.codes[i] != LOSS)
                 changed[made] = f
                 made += 1
     return made
 
 
-@numba.njit(cache=True)
+@step
 def _tell_access(state: State, events: Events, i: int, f: int, per_access: Numbers) -> None:
     offset, width = events.offset[i], min(events.width[i], SPACE - events.offset[i])
     if width <= 0:
@@ -230,7 +235,7 @@ def _tell_access(state: State, events: Events, i: int, f: int, per_access: Numbe
     per_access[7, i] = state.read_value[f, offset // 4]
 
 
-@numba.njit(cache=True)
+@step
 def _apply(state: State, events: Events, i: int, f: int, position: int) -> None:
     code = events.codes[i]
     if code == READ:
@@ -252,7 +257,7 @@ def _apply(state: State, events: Events, i: int, f: int, position: int) -> None:
         state.power[f] = -1
 
 
-@numba.njit(cache=True)
+@step
 def _read(state: State, events: Events, i: int, f: int, position: int) -> None:
     offset, value = events.offset[i], events.value[i]
     for byte in range(min(events.width[i], SPACE - offset)):
@@ -269,7 +274,7 @@ def _read(state: State, events: Events, i: int, f: int, position: int) -> None:
     _power_of_space(state, f, offset, events.width[i])
 
 
-@numba.njit(cache=True)
+@step
 def _write(state: State, events: Events, i: int, f: int, position: int) -> None:
     offset, value = events.offset[i], events.value[i]
     for byte in range(min(events.width[i], SPACE - offset)):
@@ -286,28 +291,28 @@ def _write(state: State, events: Events, i: int, f: int, position: int) -> None:
     _power_of_space(state, f, offset, events.width[i])
 
 
-@numba.njit(cache=True)
+@step
 def _write_bar(state: State, f: int, bar: int, position: int) -> None:
     if _is_all_ones(state, f, bar):
         state.fields[f, _ALL_ONES_SINCE] = position
     state.written[f] |= 1 << bar
 
 
-@numba.njit(cache=True)
+@step
 def _is_all_ones(state: State, f: int, bar: int) -> bool:
     """Whether a BAR holds all the ones that can be written to it."""
     at = _BAR_BASE + 4 * bar
     return bool(_bits(state, f, at, 4) | np.int64(state.read_only[f, at]) == 0xFFFFFFFF)
 
 
-@numba.njit(cache=True)
+@step
 def _power_of_space(state: State, f: int, offset: int, width: int) -> None:
     at = state.places[f, _P_POWER]
     if at >= 0 and offset <= at + 4 < offset + width and state.known[f, at + 4]:
         state.power[f] = state.content[f, at + 4] & 3
 
 
-@numba.njit(cache=True)
+@step
 def _power(state: State, f: int, old: int, new: int) -> None:
     before = old if old <= 4 else state.power[f]
     kept = state.fields[f, _NO_SOFT_RESET] == 1 and before != 4
@@ -317,7 +322,7 @@ def _power(state: State, f: int, old: int, new: int) -> None:
     state.power[f] = new if new <= 4 else -1
 
 
-@numba.njit(cache=True)
+@step
 def _forget(state: State, f: int) -> None:
     """Everything that a reset may change is to be seen again."""
     for at in range(SPACE):
@@ -328,28 +333,28 @@ def _forget(state: State, f: int) -> None:
     state.read_value[f, :] = -1
 
 
-@numba.njit(cache=True)
+@step
 def _forget_bytes(state: State, f: int, offset: int, width: int) -> None:
     for at in range(offset, min(offset + width, SPACE)):
         state.known[f, at] = 0
 
 
-@numba.njit(cache=True)
+@step
 def _copy(state: State, layouts: State, number: int, f: int) -> None:
-    state.content[f] = layouts.content[number]
-    state.known[f] = layouts.known[number]
-    state.read_only[f] = layouts.read_only[number]
-    state.reserved[f] = layouts.reserved[number]
-    state.clear[f] = layouts.clear[number]
-    state.capability[f] = layouts.capability[number]
-    state.start[f] = layouts.start[number]
-    state.places[f] = layouts.places[number]
+    copy_row(state.content, f, layouts.content, number)
+    copy_row(state.known, f, layouts.known, number)
+    copy_row(state.read_only, f, layouts.read_only, number)
+    copy_row(state.reserved, f, layouts.reserved, number)
+    copy_row(state.clear, f, layouts.clear, number)
+    copy_row(state.capability, f, layouts.capability, number)
+    copy_row(state.start, f, layouts.start, number)
+    copy_row(state.places, f, layouts.places, number)
     state.written[f] = 0
     at = state.places[f, _P_POWER]
     state.power[f] = 0 if at < 0 else state.content[f, at + 4] & 3
 
 
-@numba.njit(cache=True)
+@step
 def _bits(state: State, f: int, offset: int, size: int) -> int:
     """A register's value, -1 where a byte of it is not known."""
     value = np.int64(0)
@@ -361,15 +366,16 @@ def _bits(state: State, f: int, offset: int, size: int) -> int:
     return int(value)
 
 
-@numba.njit(cache=True)
+@step
 def _bit(value: int, bit: int) -> int:
     return -1 if value < 0 else value >> bit & 1
 
 
-@numba.njit(cache=True)
+@step
 def _derive(state: State, f: int, position: int) -> None:
     fields, places = state.fields[f], state.places[f]
-    before = fields[:_SINCE].copy()
+    for field in range(_SINCE):
+        state.before[field] = fields[field]
     command = _bits(state, f, 4, 1)
     fields[0], fields[1], fields[2] = _bit(command, 1), _bit(command, 0), _bit(command, 2)
     fields[3] = _bit(_bits(state, f, 5, 1), 2)
@@ -383,11 +389,11 @@ def _derive(state: State, f: int, position: int) -> None:
     fields[_CONFIG_SIZE] = places[_P_SIZE]
     _derive_bars(state, f)
     for field in range(_SINCE):
-        if fields[field] != before[field]:
+        if fields[field] != state.before[field]:
             fields[_SINCE + field] = position
 
 
-@numba.njit(cache=True)
+@step
 def _derive_msi(state: State, f: int, at: int, told: bool) -> None:
     fields = state.fields[f]
     control = _bits(state, f, at + 2, 2) if at >= 0 else (0 if told else -1)
@@ -400,7 +406,7 @@ def _derive_msi(state: State, f: int, at: int, told: bool) -> None:
     fields[_DATA] = _bits(state, f, at + (12 if wide else 8), 2) if at >= 0 else -1
 
 
-@numba.njit(cache=True)
+@step
 def _derive_msix(state: State, f: int, at: int, told: bool) -> None:
     fields = state.fields[f]
     control = _bits(state, f, at + 2, 2) if at >= 0 else (0 if told else -1)
@@ -415,7 +421,7 @@ def _derive_msix(state: State, f: int, at: int, told: bool) -> None:
     fields[_PBA_OFFSET] = -1 if pending < 0 else pending & ~7
 
 
-@numba.njit(cache=True)
+@step
 def _derive_express(state: State, f: int, at: int, told: bool) -> None:
     fields = state.fields[f]
     absent = 0 if told else -1
@@ -431,7 +437,7 @@ def _derive_express(state: State, f: int, at: int, told: bool) -> None:
     fields[_IDO_COMPLETION] = _bit(control_2, 9) if at >= 0 else absent
 
 
-@numba.njit(cache=True)
+@step
 def _derive_bars(state: State, f: int) -> None:
     fields, wide = state.fields[f], max(state.places[f, _P_BARS_64], 0)
     ones, half, unknown = 0, 0, False

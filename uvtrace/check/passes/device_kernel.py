@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.columns.mapping import MappingState
+from uvtrace.check.compiled import loop, step
 from uvtrace.trace.enums import Direction, Flag, Kind, Phase, Status
 
 Numbers = NDArray[np.int64]
@@ -135,7 +135,7 @@ def with_room(state: State, mappings: int) -> State:
     return state._replace(used=used)
 
 
-@numba.njit(cache=True)
+@loop
 def follow(state: State, events: Events, first: int, told: Told) -> None:
     """Follow the events of a chunk whose first record is at position ``first``."""
     following = 0
@@ -167,24 +167,24 @@ def follow(state: State, events: Events, first: int, told: Told) -> None:
         _forget_all(state)
 
 
-@numba.njit(cache=True)
+@step
 def _next(state: State) -> int:
     state.serial[0] += 1
     return int(state.serial[0])
 
 
-@numba.njit(cache=True)
+@step
 def _forget(state: State, f: Any) -> None:
     state.epoch[f], state.handled[f] = _next(state), -1
 
 
-@numba.njit(cache=True)
+@step
 def _forget_all(state: State) -> None:
     for f in range(len(state.epoch)):
         _forget(state, f)
 
 
-@numba.njit(cache=True)
+@step
 def _access(state: State, events: Events, row: Any, f: Any, position: Any, told: Told) -> None:
     kind, phase, length = events.kind[row], events.phase[row], events.length[row]
     if phase == _COMPLETION:
@@ -214,7 +214,7 @@ def _access(state: State, events: Events, row: Any, f: Any, position: Any, told:
         told.overwritten[row] = before
 
 
-@numba.njit(cache=True)
+@step
 def _write(state: State, token: int, address: np.uint64, position: int) -> int:
     """Remember a write; the position of the earlier one at the same place, -1 for none."""
     home = np.int64(((address ^ np.uint64(token) * _MIX) * _MIX) >> np.uint64(32))
@@ -233,17 +233,17 @@ def _write(state: State, token: int, address: np.uint64, position: int) -> int:
     return int(before)
 
 
-@numba.njit(cache=True)
+@step
 def _home_of_read(f: int, tag: np.uint64) -> int:
     return int(np.int64(((tag ^ np.uint64(f) << np.uint64(48)) * _MIX) >> np.uint64(40)))
 
 
-@numba.njit(cache=True)
+@step
 def _is_open(state: State, one: Any, f: int) -> bool:
     return bool(one.left != 0 and one.function == f and one.epoch == state.epoch[f])
 
 
-@numba.njit(cache=True)
+@step
 def _place_of_read(state: State, f: int, tag: np.uint64) -> Any:
     """Where a read that is requested is remembered; one with the same tag is over, and of many
     the oldest."""
@@ -262,7 +262,7 @@ def _place_of_read(state: State, f: int, tag: np.uint64) -> Any:
     return state.reading[chosen]
 
 
-@numba.njit(cache=True)
+@step
 def _end(state: State, place: int) -> None:
     """A read is no longer outstanding."""
     one = state.reading[place]
@@ -274,7 +274,7 @@ def _end(state: State, place: int) -> None:
         used.pending -= 1
 
 
-@numba.njit(cache=True)
+@step
 def _answer(state: State, f: int, tag: np.uint64, length: np.uint64, status: int) -> None:
     home = _home_of_read(f, tag)
     for way in range(_WAYS):
@@ -288,7 +288,7 @@ def _answer(state: State, f: int, tag: np.uint64, length: np.uint64, status: int
             return
 
 
-@numba.njit(cache=True)
+@step
 def _remove(state: State, row: Any, used: Any, told: Told) -> None:
     told.reads[row], told.writes[row] = used.reads, used.writes
     if used.pending > 0:

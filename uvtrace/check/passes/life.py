@@ -57,12 +57,14 @@ class LifePass:
             for name, values in zip(_OF_INTERRUPTS, told.T, strict=True):
                 chunk.put_rows(name, events["row"][own], values[own], -1)
         if "in_handler" in self._wanted:
-            told_running = kernel.in_handler(
+            told_running = np.zeros(len(chunk), np.int8)
+            kernel.in_handler(
                 chunk.kind,
                 chunk.column("flags"),
                 chunk.column("cpu"),
                 chunk.function,
                 self._running,
+                told_running,
             )
             chunk.put("in_handler", told_running)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.columns.life import DriverState
+from uvtrace.check.compiled import copy_row, loop, step
 from uvtrace.trace.enums import Flag, IrqType, Kind, Phase, Status
 
 LOSS, NO_DRIVER, DRIVER, DELAYS, NOTHING = 254, 253, 252, 251, 250
@@ -127,7 +127,7 @@ def follow(
     return table[: functions + 1 + made], rows[:made], changed[:made]
 
 
-@numba.njit(cache=True)
+@loop
 def _follow(
     state: State,
     events: NDArray[np.void],
@@ -148,14 +148,14 @@ def _follow(
             if event.kind <= _DEASSERT or _ENTER <= event.kind <= _EXIT:
                 continue
             _change(state, f, event)
-            table[functions + 1 + made] = state.fields[f]
+            copy_row(table, functions + 1 + made, state.fields, f)
             rows[made] = event.row + (event.kind != LOSS)
             changed[made] = f
             made += 1
     return made
 
 
-@numba.njit(cache=True)
+@step
 def _change(state: State, f: int, event: Any) -> None:
     fields = state.fields[f]
     if event.kind == LOSS:
@@ -177,7 +177,7 @@ def _change(state: State, f: int, event: Any) -> None:
         _change_resources(state, f, event)
 
 
-@numba.njit(cache=True)
+@step
 def _begin(state: State, f: int) -> None:
     """No driver holds anything yet."""
     fields = state.fields[f]
@@ -188,7 +188,7 @@ def _begin(state: State, f: int) -> None:
     state.vector_since[f] = -1
 
 
-@numba.njit(cache=True)
+@step
 def _change_driver(state: State, f: int, event: Any) -> None:
     fields = state.fields[f]
     fields[_SINCE] = event.position
@@ -203,7 +203,7 @@ def _change_driver(state: State, f: int, event: Any) -> None:
         fields[_STATE] = _UNBOUND
 
 
-@numba.njit(cache=True)
+@step
 def _change_power(fields: NDArray[np.int64], event: Any) -> None:
     ended_ns = event.time_ns + event.duration_ns
     if event.kind == _POWER:
@@ -218,7 +218,7 @@ def _change_power(fields: NDArray[np.int64], event: Any) -> None:
         fields[_PENDING], fields[RESET_NS] = 0, ended_ns
 
 
-@numba.njit(cache=True)
+@step
 def _change_resources(state: State, f: int, event: Any) -> None:
     fields = state.fields[f]
     succeeded = event.phase != _REQUEST and event.status == _OK
@@ -237,7 +237,7 @@ def _change_resources(state: State, f: int, event: Any) -> None:
         _register(state, f, event, -1)
 
 
-@numba.njit(cache=True)
+@step
 def _register(state: State, f: int, event: Any, step: int) -> None:
     fields = state.fields[f]
     if fields[_HANDLERS] < 0:
@@ -254,7 +254,7 @@ def _register(state: State, f: int, event: Any, step: int) -> None:
     state.vector_since[f, kind, vector] = event.position
 
 
-@numba.njit(cache=True)
+@step
 def _tell(state: State, f: int, event: Any, told: NDArray[np.int64]) -> None:
     kind = event.kind
     by_vector = _MSI <= kind <= _DEASSERT
@@ -281,21 +281,22 @@ def _tell(state: State, f: int, event: Any, told: NDArray[np.int64]) -> None:
         told[2] = state.entered[slot]
 
 
-@numba.njit(cache=True)
+@loop
 def in_handler(
     kind: NDArray[np.uint8],
     flags: NDArray[np.uint32],
     cpu: NDArray[np.uint16],
     function: NDArray[np.uint16],
     running: NDArray[np.int32],
-) -> NDArray[np.int8]:
+    result: NDArray[np.int8],
+) -> None:
     """Whether a hard handler of each event's function runs on its CPU.
 
     Args:
         kind, flags, cpu, function: of each event.
         running: shape (CPUS, functions + 1): handlers that run; changed in place.
+        result: filled.
     """
-    result = np.zeros(len(kind), np.int8)
     last = running.shape[1] - 1
     for row in range(len(kind)):
         counts = running[cpu[row] % CPUS]
@@ -303,4 +304,3 @@ def in_handler(
         result[row] = counts[f] > 0
         if _ENTER <= kind[row] <= _EXIT and not flags[row] & _THREADED:
             counts[f] = counts[f] + 1 if kind[row] == _ENTER else max(counts[f] - 1, 0)
-    return result

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.columns import mapping
 from uvtrace.check.columns.mapping import Family, MappingState, Owner
+from uvtrace.check.compiled import loop, step
 from uvtrace.check.expression import EventColumn
 from uvtrace.check.passes.mapping_table import (
     DEAD,
@@ -139,7 +139,7 @@ _CPU, _DEVICE = int(Owner.CPU), int(Owner.DEVICE)
 _TO_DEVICE, _FROM_DEVICE = int(Direction.TO_DEVICE), int(Direction.FROM_DEVICE)
 
 
-@numba.njit(cache=True)
+@loop
 def follow(
     table: Table,
     state: State,
@@ -188,7 +188,7 @@ def follow(
         one.mappings_complete = 1 if state.complete[f] else -1
 
 
-@numba.njit(cache=True)
+@step
 def _untold(one: Row) -> None:
     one.mapping_state = _UNKNOWN
     one.mapping_slot = -1
@@ -200,7 +200,7 @@ def _untold(one: Row) -> None:
     one.dma_mask_since = -1
 
 
-@numba.njit(cache=True)
+@step
 def _blank(one: Row) -> None:
     one.mapping_address, one.mapping_length = _ALL_64, _ALL_64
     one.mapping_room, one.mapping_cpu_address = _ALL_64, _ALL_64
@@ -212,7 +212,7 @@ def _blank(one: Row) -> None:
     one.mapped_elsewhere = -1
 
 
-@numba.njit(cache=True)
+@step
 def _lose(table: Table, state: State, f: int, lasting: int) -> None:
     if lasting:
         state.blind[f] = 1
@@ -222,7 +222,7 @@ def _lose(table: Table, state: State, f: int, lasting: int) -> None:
         state.used[f] = 0
 
 
-@numba.njit(cache=True)
+@step
 def _live(table: Table, state: State, f: int, kind: int, position: int, call: Row) -> None:
     if kind == _MASK and call.status == _OK:
         # One call may set both: a record of each comes of it.
@@ -240,7 +240,7 @@ def _live(table: Table, state: State, f: int, kind: int, position: int, call: Ro
         state.complete[f] = 1 - state.blind[f]
 
 
-@numba.njit(cache=True)
+@step
 def _limits(state: State, f: int, kind: int, one: Row) -> None:
     which = 0 if kind == _MAP else 1
     one.dma_mask = state.masks[f, which]
@@ -249,14 +249,14 @@ def _limits(state: State, f: int, kind: int, one: Row) -> None:
     one.segment_limit = state.segment[f, 1]
 
 
-@numba.njit(cache=True)
+@step
 def _family(kind: int) -> int:
     if kind in (_MAP, _UNMAP):
         return _STREAMING
     return _COHERENT if kind in (_ALLOC, _FREE) else _POOL
 
 
-@numba.njit(cache=True)
+@step
 def _make(
     table: Table,
     state: State,
@@ -292,7 +292,7 @@ def _make(
     _tell(table, entry, call.address, one)
 
 
-@numba.njit(cache=True)
+@step
 def _tell(table: Table, entry: int, address: np.uint64, one: Row) -> None:
     of = table.entries[entry]
     one.mapping_state = _IS_LIVE if of.state == LIVE else _IS_GONE
@@ -314,7 +314,7 @@ def _tell(table: Table, entry: int, address: np.uint64, one: Row) -> None:
     one.mapping_synced = of.synced
 
 
-@numba.njit(cache=True)
+@step
 def _remove(
     table: Table, state: State, f: int, kind: int, position: int, call: Row, one: Row
 ) -> None:
@@ -346,7 +346,7 @@ def _remove(
         one.mapping_state = _UNKNOWN
 
 
-@numba.njit(cache=True)
+@step
 def _look(table: Table, state: State, f: int, kind: int, call: Row, one: Row) -> int:
     wanted, refused = -1, -1
     if kind == _DMA_READ:
@@ -365,7 +365,7 @@ def _look(table: Table, state: State, f: int, kind: int, call: Row, one: Row) ->
     return entry
 
 
-@numba.njit(cache=True)
+@step
 def _sync(
     table: Table, state: State, f: int, kind: int, position: int, call: Row, one: Row
 ) -> None:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from uvtrace.check.compiled import loop, step
 
 LEVEL_SHIFTS: Final = (11, 12, 14, 17, 20, 24, 28, 32, 40, 52)
 _LEVELS = len(LEVEL_SHIFTS)
@@ -113,21 +114,21 @@ def grown(table: Table) -> Table:
     return larger
 
 
-@numba.njit(cache=True)
+@loop
 def _enter_all(table: Table, count: int) -> None:
     for entry in range(count):
         if table.entries[entry].state != FREE:
             _enter(table, entry)
 
 
-@numba.njit(cache=True)
+@step
 def _bucket(table: Table, function: int, level: int, cell: np.uint64) -> int:
     mixed = cell ^ (np.uint64(function) << np.uint64(48)) ^ (np.uint64(level) << np.uint64(58))
     mixed = mixed * _MIX
     return int((mixed >> np.uint64(20)) & np.uint64(len(table.heads) - 1))
 
 
-@numba.njit(cache=True)
+@step
 def level_of(length: np.uint64) -> int:
     """The lowest level whose cells are at least that large."""
     for level in range(_LEVELS):
@@ -136,7 +137,7 @@ def level_of(length: np.uint64) -> int:
     return _LEVELS - 1
 
 
-@numba.njit(cache=True)
+@step
 def _last_byte(address: np.uint64, length: np.uint64) -> np.uint64:
     if length == 0:
         return address
@@ -144,7 +145,7 @@ def _last_byte(address: np.uint64, length: np.uint64) -> np.uint64:
     return last if last >= address else np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-@numba.njit(cache=True)
+@step
 def _enter(table: Table, entry: int) -> None:
     one = table.entries[entry]
     level = level_of(one.length)
@@ -159,7 +160,7 @@ def _enter(table: Table, entry: int) -> None:
         _link(table, entry, 1, _bucket(table, one.function, level, high))
 
 
-@numba.njit(cache=True)
+@step
 def _link(table: Table, entry: int, side: int, bucket: int) -> None:
     node = np.int32(2 * entry + side)
     head = table.heads[bucket]
@@ -170,7 +171,7 @@ def _link(table: Table, entry: int, side: int, bucket: int) -> None:
     table.heads[bucket] = node
 
 
-@numba.njit(cache=True)
+@step
 def _leave(table: Table, entry: int) -> None:
     one = table.entries[entry]
     table.levels[one.level] -= 1
@@ -189,7 +190,7 @@ def _leave(table: Table, entry: int) -> None:
     table.counts[UNUSED] += 1
 
 
-@numba.njit(cache=True)
+@step
 def add(table: Table) -> int:
     """A free entry, to be filled in and given to :func:`enter`; -1 when the table is full."""
     if table.counts[UNUSED] == 0:
@@ -198,7 +199,7 @@ def add(table: Table) -> int:
     return int(table.unused[table.counts[UNUSED]])
 
 
-@numba.njit(cache=True)
+@step
 def enter(table: Table, entry: int) -> None:
     """A filled entry comes to life; live ones are found before what went from the same place."""
     one = table.entries[entry]
@@ -211,14 +212,14 @@ def enter(table: Table, entry: int) -> None:
     _enter(table, entry)
 
 
-@numba.njit(cache=True)
+@step
 def _forget_dead(table: Table, entry: int) -> None:
     # Its place in the ring stays, and is skipped when its turn comes: the id tells.
     _leave(table, entry)
     table.entries[entry].id = 0
 
 
-@numba.njit(cache=True)
+@step
 def remove(table: Table, entry: int, position: int) -> None:
     """A live mapping goes; it is remembered until ``history`` others have gone."""
     one = table.entries[entry]
@@ -241,7 +242,7 @@ def remove(table: Table, entry: int, position: int) -> None:
     table.counts[DEAD_COUNT] += 1
 
 
-@numba.njit(cache=True)
+@step
 def forget(table: Table, entry: int) -> None:
     """A mapping is no longer known of."""
     one = table.entries[entry]
@@ -252,7 +253,7 @@ def forget(table: Table, entry: int) -> None:
     _leave(table, entry)
 
 
-@numba.njit(cache=True)
+@step
 def find_gone(table: Table, function: int, family: int, address: np.uint64) -> int:
     """The mapping that began at an address and has gone, -1 if there is none."""
     for level in range(_LEVELS):
@@ -272,7 +273,7 @@ def find_gone(table: Table, function: int, family: int, address: np.uint64) -> i
     return -1
 
 
-@numba.njit(cache=True)
+@step
 def find_start(
     table: Table,
     function: int,
@@ -304,14 +305,14 @@ def find_start(
     return best
 
 
-@numba.njit(cache=True)
+@step
 def _fit(one: Any, length: np.uint64, direction: int, flavour: int) -> int:
     same = one.flavour == flavour or (one.flavour in _ONE_SYMBOL and flavour in _ONE_SYMBOL)
     same_length, same_direction = one.length == length, one.direction == direction
     return 4 * int(same_length) + 2 * int(same_direction) + int(same)
 
 
-@numba.njit(cache=True)
+@step
 def find_around(
     table: Table,
     function: int,
@@ -349,7 +350,7 @@ def find_around(
     return best
 
 
-@numba.njit(cache=True)
+@step
 def forget_function(table: Table, function: int) -> None:
     """Every mapping of a function is no longer known of, also what has gone."""
     for entry in range(len(table.entries)):
@@ -357,7 +358,7 @@ def forget_function(table: Table, function: int) -> None:
             forget(table, entry)
 
 
-@numba.njit(cache=True)
+@step
 def forget_pool(table: Table, function: int, pool: np.uint64) -> None:
     """The blocks of a pool go with it."""
     for entry in range(len(table.entries)):
@@ -371,7 +372,7 @@ _TO_DEVICE, _POOL_FLAVOUR, _COHERENT_FAMILY, _POOL_FAMILY = 1, 3, 1, 2
 _CELLS_MAX: Final = 256
 
 
-@numba.njit(cache=True)
+@step
 def find_overlap(
     table: Table,
     function: int,
@@ -393,15 +394,15 @@ def find_overlap(
             continue
         low, high = address >> _SHIFTS[level], last >> _SHIFTS[level]
         cells = np.int64(min(high - low, np.uint64(_CELLS_MAX))) + 1
-        for step in range(cells if cells <= _CELLS_MAX else 2):
-            cell = low + np.uint64(step) if cells <= _CELLS_MAX or step == 0 else high
+        for each in range(cells if cells <= _CELLS_MAX else 2):
+            cell = low + np.uint64(each) if cells <= _CELLS_MAX or each == 0 else high
             found = _overlap_in(table, function, level, cell, address, last, direction)
             if found >= 0:
                 return found
     return -1
 
 
-@numba.njit(cache=True)
+@step
 def _overlap_in(
     table: Table,
     function: int,
@@ -430,7 +431,7 @@ def _overlap_in(
     return -1
 
 
-@numba.njit(cache=True)
+@step
 def _rank(one: Any, fits: bool, suits: bool) -> int:
     if one.state != LIVE:
         return 3 if one.family == _POOL_FAMILY else 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import order
+from uvtrace.check.compiled import loop
 from uvtrace.check.expression import Column
 from uvtrace.trace.events import is_event
 from uvtrace.trace.trace import Trace
@@ -40,17 +40,19 @@ class OrderPass:
             timed = is_event(chunk.kind)
             # What takes time is logged when it ends, with the time it began.
             ends = chunk.column("time_ns") + chunk.column("duration_ns")
-            chunk.put("time_back_ns", _time_back(timed, ends, chunk.column("cpu"), self._latest_ns))
+            back = np.zeros(len(chunk), np.int64)
+            _time_back(timed, ends, chunk.column("cpu"), self._latest_ns, back)
+            chunk.put("time_back_ns", back)
 
 
-@numba.njit(cache=True)
+@loop
 def _time_back(
     timed: NDArray[np.bool_],
     ends: NDArray[np.int64],
     cpu: NDArray[np.uint16],
     latest_ns: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    back = np.zeros(len(ends), np.int64)
+    back: NDArray[np.int64],
+) -> None:
     for row in range(len(ends)):
         if not timed[row]:
             continue
@@ -59,4 +61,3 @@ def _time_back(
             latest_ns[cpu[row]] = ends[row]
         else:
             back[row] = latest - ends[row]
-    return back

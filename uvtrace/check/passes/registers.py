@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import registers
+from uvtrace.check.compiled import loop
 from uvtrace.check.expression import Column
 from uvtrace.check.passes import registers_kernel as kernel
 from uvtrace.check.passes.registers_kernel import Numbers, Words
@@ -69,7 +69,8 @@ class RegistersPass:
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
         counted = (chunk.column("phase") != Phase.REQUEST) | ~np.isin(chunk.kind, _READS)
-        rank = kernel.ranks(chunk.function, counted, self._state.rank)
+        rank = np.zeros(len(chunk), np.int64)
+        kernel.ranks(chunk.function, counted, self._state.rank, rank)
         rows = chunk.rows(_KINDS)
         element = self._elements(chunk, rows)
         events, own = self._events(chunk, rows, element, rank)
@@ -247,7 +248,7 @@ def _keys(function: Numbers, bar: Numbers, offset: Numbers) -> Words:
     return keys
 
 
-@numba.njit(cache=True)
+@loop
 def _follow_index(
     kept: Numbers,
     function: Numbers,

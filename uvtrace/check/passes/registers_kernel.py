@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from uvtrace.check.compiled import loop, step
 
 Numbers = NDArray[np.int64]
 Words = NDArray[np.uint64]
@@ -86,19 +87,19 @@ def new_state(functions: int) -> State:
     )
 
 
-@numba.njit(cache=True)
-def ranks(function: NDArray[np.uint16], counted: NDArray[np.bool_], rank: Numbers) -> Numbers:
-    """How many counted records of its function came before each record; ``rank`` goes on."""
-    found = np.zeros(len(function), np.int64)
+@loop
+def ranks(
+    function: NDArray[np.uint16], counted: NDArray[np.bool_], rank: Numbers, found: Numbers
+) -> None:
+    """Fill in how many counted records of its function came before each; ``rank`` goes on."""
     for row in range(len(function)):
         f = int(function[row])
         if f < len(rank):
             found[row] = rank[f]
             rank[f] += counted[row]
-    return found
 
 
-@numba.njit(cache=True)
+@loop
 def follow(state: State, events: Events, first: int, told: Numbers, values: Words) -> None:
     """Follow events; fill ``told`` (a row for each of NAMES) and ``values`` (of VALUES)."""
     for i in range(len(events.rows)):
@@ -126,7 +127,7 @@ def follow(state: State, events: Events, first: int, told: Numbers, values: Word
                 place["pending"] = events.value[i]
 
 
-@numba.njit(cache=True)
+@step
 def _forget(state: State, f: int) -> None:
     for each in range(len(state.epoch)):
         if f < 0 or each == f:
@@ -136,13 +137,13 @@ def _forget(state: State, f: int) -> None:
             place["key"] = 0
 
 
-@numba.njit(cache=True)
+@step
 def _reset(state: State, f: int, seen: int) -> None:
     state.epoch[f] += 1
     state.seen[f] = seen
 
 
-@numba.njit(cache=True)
+@step
 def _place(state: State, f: int, key: int) -> np.void:
     """Where a place is remembered; made, or made over, where it was not."""
     home = np.int64((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(49)) % PLACES
@@ -169,7 +170,7 @@ def _place(state: State, f: int, key: int) -> np.void:
     return place
 
 
-@numba.njit(cache=True)
+@step
 def _tell(state: State, place: np.void, f: int, i: int, told: Numbers, values: Words) -> None:
     told[_WRITTEN, i], told[_LAST_READ, i] = place["written"], place["read"]
     told[_SINCE, i], told[_SEEN, i] = place["since"], state.seen[f]
@@ -181,7 +182,7 @@ def _tell(state: State, place: np.void, f: int, i: int, told: Numbers, values: W
     values[_OBSERVED, i], values[_PENDING, i] = place["observed"], place["pending"]
 
 
-@numba.njit(cache=True)
+@step
 def _read(
     state: State, events: Events, place: np.void, i: int, position: int, told: Numbers
 ) -> None:
@@ -200,7 +201,7 @@ def _read(
     told[_SAME, i], told[_SINCE, i] = place["same"], place["since"]
 
 
-@numba.njit(cache=True)
+@step
 def _write(state: State, events: Events, place: np.void, i: int, position: int) -> None:
     f, value, resets = events.function[i], events.value[i], events.resets[i]
     # Writing a 1 resets whatever was there; a 0 only where there was none before.

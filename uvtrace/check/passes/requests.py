@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import requests
+from uvtrace.check.compiled import loop, step
 from uvtrace.check.expression import Column, EventColumn
 from uvtrace.check.keys import keys_of
 from uvtrace.check.rules import Sight
@@ -112,7 +112,7 @@ class RequestsPass:
         )
 
 
-@numba.njit(cache=True)
+@loop
 def _follow(
     slots: NDArray[np.void],
     counts: NDArray[np.int64],
@@ -141,7 +141,7 @@ def _follow(
             _pair(slots, counts, events, i, f, first, one)
 
 
-@numba.njit(cache=True)
+@step
 def _pair(
     slots: NDArray[np.void],
     counts: NDArray[np.int64],
@@ -172,7 +172,7 @@ def _pair(
             _release(slots, counts, found)
 
 
-@numba.njit(cache=True)
+@step
 def _find(slots: NDArray[np.void], key: np.uint64) -> int:
     base = np.int64(key >> np.uint64(20)) & (len(slots) - 1)
     for way in range(_WAYS):
@@ -182,7 +182,7 @@ def _find(slots: NDArray[np.void], key: np.uint64) -> int:
     return -1
 
 
-@numba.njit(cache=True)
+@step
 def _open(
     slots: NDArray[np.void],
     counts: NDArray[np.int64],
@@ -212,7 +212,7 @@ def _open(
     counts[f, 1] += slot.is_dma
 
 
-@numba.njit(cache=True)
+@step
 def _release(slots: NDArray[np.void], counts: NDArray[np.int64], place: Any) -> None:
     slot = slots[place]
     slot.used = 0
@@ -220,7 +220,7 @@ def _release(slots: NDArray[np.void], counts: NDArray[np.int64], place: Any) -> 
     counts[slot.function, 1] -= slot.is_dma
 
 
-@numba.njit(cache=True)
+@step
 def _forget(slots: NDArray[np.void], counts: NDArray[np.int64], f: int) -> None:
     for place in range(len(slots)):
         if slots[place].used and (f < 0 or slots[place].function == f):

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import vectors
+from uvtrace.check.compiled import loop, step
 from uvtrace.check.expression import Column
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Flag, Kind, Phase
@@ -135,7 +135,7 @@ def _events(chunk: Chunk, rows: Rows) -> _Events:
     )
 
 
-@numba.njit(cache=True)
+@loop
 def _follow(state: _State, events: _Events, first: int, told: Numbers) -> None:
     functions = len(state.line)
     for i in range(len(events.rows)):
@@ -161,7 +161,7 @@ def _follow(state: _State, events: _Events, first: int, told: Numbers) -> None:
             _handler(state, events, i, told)
 
 
-@numba.njit(cache=True)
+@step
 def _lose(state: _State, f: int) -> None:
     low, high = (0, len(state.line)) if f < 0 else (f, min(f + 1, len(state.line)))
     state.entries[low:high] = -1
@@ -169,7 +169,7 @@ def _lose(state: _State, f: int) -> None:
     state.running[:] = -1
 
 
-@numba.njit(cache=True)
+@step
 def _access(state: _State, events: _Events, i: int, position: int) -> None:
     f, context = events.function[i], events.context[i]
     if events.phase[i] == _COMPLETION or events.flags[i] & _OWN:
@@ -192,7 +192,7 @@ def _access(state: _State, events: _Events, i: int, position: int) -> None:
         entry[part + 1] = np.int64(events.value[i] >> np.uint64(32))
 
 
-@numba.njit(cache=True)
+@step
 def _tell_vector(state: _State, events: _Events, i: int, told: Numbers) -> None:
     vector = events.vector[i]
     if vector >= _VECTORS:
@@ -206,7 +206,7 @@ def _tell_vector(state: _State, events: _Events, i: int, told: Numbers) -> None:
     told[_WRITTEN, i] = state.written[events.function[i], vector]
 
 
-@numba.njit(cache=True)
+@step
 def _handler(state: _State, events: _Events, i: int, told: Numbers) -> None:
     f, running = events.function[i], state.running[events.context[i]]
     if events.kind[i] == _ENTER:

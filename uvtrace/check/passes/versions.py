@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import ALL
+from uvtrace.check.compiled import loop
 
 
 class Versions:
@@ -35,7 +35,9 @@ class Versions:
     ) -> None:
         self.table = table
         functions = len(table) - 1 - len(rows)
-        self._in_force = in_force(chunk.function, rows, changed, functions)
+        current = np.arange(functions + 1, dtype=np.int32)
+        self._in_force = np.empty(len(chunk), np.int32)
+        in_force(chunk.function, rows, changed, current, self._in_force)
 
     def tell(self, chunk: Chunk, names: Sequence[str]) -> None:
         """Tell the chunk a column for each name, from the fields in order (others than columns
@@ -55,20 +57,19 @@ class Versions:
         chunk.put_filler(name, lambda rows: values[self._in_force[rows]])
 
 
-@numba.njit(cache=True)
+@loop
 def in_force(
     function: NDArray[np.uint16],
     rows: NDArray[np.int64],
     changed: NDArray[np.int64],
-    functions: int,
-) -> NDArray[np.int32]:
-    """The version in force at each row; see :class:`Versions`."""
-    current = np.arange(functions + 1).astype(np.int32)
-    result = np.empty(len(function), np.int32)
+    current: NDArray[np.int32],
+    result: NDArray[np.int32],
+) -> None:
+    """Fill in the version in force at each row; ``current`` are those at the beginning."""
+    functions = len(current) - 1
     following = 0
     for row in range(len(function)):
         while following < len(rows) and rows[following] <= row:
             current[min(changed[following], functions)] = functions + 1 + following
             following += 1
         result[row] = current[min(int(function[row]), functions)]
-    return result
