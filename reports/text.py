@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from uvtrace.check.explain import first_of_each
 from uvtrace.check.page import PLAIN, Page
-from uvtrace.check.results import Finding, Results, RuleVerdict, Verdict
+from uvtrace.check.results import Fact, Finding, Results, RuleVerdict, Verdict
 from uvtrace.check.rules import Severity
 from uvtrace.trace.texts import printable
 
@@ -113,10 +113,17 @@ def _finding(finding: Finding, result: Results, pen: _Pen) -> Iterator[str]:
     hidden = len(finding.evidence) - _EVIDENCE_SHOWN
     if hidden > 0:
         yield from pen.lines("   | ", f"and {hidden} more records")
+    if finding.facts:
+        yield from pen.lines("   = proof: ", "; ".join(map(_fact, finding.facts)))
     rule = result.rules.get(finding.rule)
     if rule is not None:
         yield from pen.lines("   = why: ", f"{rule.statement} ({rule.source})")
     yield from pen.lines("   = note: ", f"uvtrace rules {finding.rule}")
+
+
+def _fact(fact: Fact) -> str:
+    told_by = ", ".join(f"{role} #{seq}" for role, seq in fact.told_by)
+    return f"{fact.column} = {fact.value}" + (f" ({told_by})" if told_by else "")
 
 
 def _suppressed(finding: Finding, result: Results, pen: _Pen) -> Iterator[str]:

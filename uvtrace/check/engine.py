@@ -16,6 +16,7 @@ from uvtrace.check.catalogue import installed_rules
 from uvtrace.check.chunk import Chunk
 from uvtrace.check.contract import Contract
 from uvtrace.check.contract_rules import contracts_of, sights_given, with_contracts
+from uvtrace.check.facts import Facts
 from uvtrace.check.findings import Findings
 from uvtrace.check.judging import Judgement
 from uvtrace.check.loss import Losses, LossFollower
@@ -47,6 +48,7 @@ def check(
     registers: RegisterMap | None = None,
     contract: Contract | None = None,
     baseline: Baseline | None = None,
+    facts: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Results:
     """Judge a trace.
@@ -59,10 +61,14 @@ def check(
         registers: what the device's registers are.
         contract: what the drivers must keep to; by default the installed one for each function.
         baseline: what accepted runs did; without one what is new cannot be told.
+        facts: ask z3 for the fewest facts that prove each of the first findings.
         progress: told how many records have been judged, after each step.
 
     Returns:
         Verdicts for every selected rule and function, and findings in the order of the trace.
+
+    Raises:
+        EnvironmentLacksError: facts are asked for, and z3 is not installed.
     """
     begin = time.perf_counter()
     chosen = selection or Selection()
@@ -79,7 +85,7 @@ def check(
     wanted = with_contracts(wanted, contracts, baseline)
     given = sights_given(contracts, baseline)
     in_force = _of_vm(trace, wanted) | dict(parameters or {})
-    sweep = Sweep(trace, wanted, in_force, registers, silent=silent, given=given)
+    sweep = Sweep(trace, wanted, in_force, registers, silent=silent, given=given, facts=facts)
     first = 0
     for part in trace.chunks(CHUNK):
         records = part.records
@@ -109,6 +115,7 @@ class Sweep:
         registers: what the device's registers are.
         silent: rules that only decide what others leave to them.
         given: what is known beside the records of some functions, by index.
+        facts: whether to find what proves the first findings.
     """
 
     def __init__(
@@ -119,6 +126,7 @@ class Sweep:
         registers: RegisterMap | None = None,
         silent: Iterable[Rule] = (),
         given: Mapping[int, frozenset[Sight]] = MappingProxyType({}),
+        facts: bool = False,
     ) -> None:
         self.trace = trace
         self.rules = (*rules, *silent)
@@ -128,7 +136,8 @@ class Sweep:
         self.transactions = 0
         program = Program(parameters)
         witness = Witness(trace, registers)
-        self.findings = Findings(witness, program, self.functions)
+        needed_facts = Facts(dict(parameters)) if facts else None
+        self.findings = Findings(witness, program, self.functions, needed_facts)
         self.judgement = Judgement(
             tuple(rules), tuple(silent), program, self.findings, len(trace.functions)
         )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Frame
+from uvtrace.check.facts import Facts
 from uvtrace.check.message import Values, Witness, render
 from uvtrace.check.program import Program
 from uvtrace.check.results import Evidence, Finding
@@ -27,14 +28,21 @@ Key = tuple[str, str, int]
 
 
 class Findings:
-    """Gathers the findings of a check.
+    """Gathers the findings of a check; ``facts`` finds what the first of them need.
 
     Attributes:
         counts: every finding there was, by rule ID and function.
     """
 
-    def __init__(self, witness: Witness, program: Program, functions: list[str]) -> None:
+    def __init__(
+        self,
+        witness: Witness,
+        program: Program,
+        functions: list[str],
+        facts: Facts | None = None,
+    ) -> None:
         self._witness = witness
+        self._facts = facts
         self._program = program
         self._functions = functions
         self._kept: dict[Key, list[Finding]] = {}
@@ -188,6 +196,7 @@ class Findings:
             message=render(self._message(rule, chunk, row), values),
             signature=self._signature(rule, key[2], proof),
             evidence=tuple(Evidence(self._witness.seq(at), role) for at, role in proof),
+            facts=() if self._facts is None else self._facts.of(rule, values),
         )
 
     def _signature(self, rule: Rule, site: int, proof: Iterable[tuple[int, str]]) -> str:

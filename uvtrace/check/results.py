@@ -68,6 +68,21 @@ class Evidence:
     site: str = ""
 
 
+@dataclass(frozen=True)
+class Fact:
+    """A column's value without which an event would not certainly break a rule.
+
+    Attributes:
+        column: its name.
+        value: as text.
+        told_by: roles and numbers of the records that it comes from; empty: the event's own.
+    """
+
+    column: str
+    value: str
+    told_by: tuple[tuple[str, int], ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Suppression:
     """An entry of a suppressions file: findings that are known and accepted.
@@ -107,6 +122,7 @@ class Finding:
         message: one sentence with the numbers in it.
         signature: stable from run to run and kernel to kernel.
         evidence: the records that prove it, oldest first.
+        facts: the fewest that prove it, of a rule about single events, where they were asked for.
         further: findings of the same rule, function and site that were counted, but not kept;
             told by the first one that is kept.
         text: what the record that breaks the rule tells, in one line; empty until explained.
@@ -122,6 +138,7 @@ class Finding:
     message: str
     signature: str
     evidence: tuple[Evidence, ...] = ()
+    facts: tuple[Fact, ...] = ()
     further: int = 0
     text: str = ""
     suppression: Suppression | None = None

@@ -74,6 +74,12 @@ from uvtrace.trace.texts import printable
     help="What accepted runs did, as uvtrace graph RUN -o FILE.json writes it: what was never"
     " done before fails FSM003. May be repeated.",
 )
+@click.option(
+    "--explain",
+    "with_facts",
+    is_flag=True,
+    help="Tell of findings the fewest facts that prove them (text only; asks z3).",
+)
 @click.option("-o", "--output", metavar="FILE", help="Write the result here instead of to stdout.")
 def command(
     runs: tuple[str, ...],
@@ -86,6 +92,7 @@ def command(
     registers: str | None,
     contract_name: str | None,
     baselines: tuple[str, ...],
+    with_facts: bool,
     output: str | None,
 ) -> int:
     """Judge recordings by the rules.
@@ -107,7 +114,7 @@ def command(
     described = load(registers) if registers else None
     contract = contract_named(contract_name) if contract_name else None
     baseline = read_baseline(baselines) if baselines else None
-    results, code = _check_all(runs, selection, rules, described, contract, baseline)
+    results, code = _check_all(runs, selection, rules, described, contract, baseline, with_facts)
     judged = _suppress(results, accepted)
     _write(render(judged, _page(output)), output)
     lines = unmet(judged, required)
@@ -137,6 +144,7 @@ def _check_all(
     registers: RegisterMap | None,
     contract: Contract | None,
     baseline: Baseline | None,
+    with_facts: bool,
 ) -> tuple[list[Results], ExitCode]:
     """Check every recording that can be read; one that cannot decides the exit code."""
     results = []
@@ -157,6 +165,7 @@ def _check_all(
             registers=registers,
             contract=contract,
             baseline=baseline,
+            facts=with_facts,
         )
         results.append(explained(found, trace, rules))
         worst = worst or code
