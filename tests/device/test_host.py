@@ -62,7 +62,7 @@ def running(
             runs.ends()
 
 
-@pytest.fixture()
+@pytest.fixture
 def kernel(tmp_path: Path) -> KernelEnd:
     return KernelEnd(tmp_path)
 
@@ -88,16 +88,23 @@ def test_a_frame_goes_from_the_driver_s_memory_to_the_port(kernel: KernelEnd) ->
         assert (asked.address, asked.length) == (0x1000, 16)
         descriptor = (0x2000).to_bytes(8, "little") + (200).to_bytes(8, "little")
         kernel.send(
-            *(Message.COMPLETION, descriptor),
-            **{"tag": asked.tag, "length": 16, "byte_count": 16, "address": 0x1000},
+            Message.COMPLETION,
+            descriptor,
+            tag=asked.tag,
+            length=16,
+            byte_count=16,
+            address=0x1000,
         )
         # The uvPCI limit of 128 bytes cuts the frame in two; answers may come in any order.
         first, second = kernel.expect(Message.DMA_READ), kernel.expect(Message.DMA_READ)
         assert (first.length, second.address, second.length) == (128, 0x2080, 72)
         for part, fill in ((second, b"b"), (first, b"a")):
             kernel.send(
-                *(Message.COMPLETION, fill * part.length),
-                **{"tag": part.tag, "length": part.length, "byte_count": part.length},
+                Message.COMPLETION,
+                fill * part.length,
+                tag=part.tag,
+                length=part.length,
+                byte_count=part.length,
             )
         assert kernel.expect(Message.DMA_WRITE).data == b"\x01\x00\x00\x00"
         assert kernel.expect(Message.INTERRUPT).vector == 0

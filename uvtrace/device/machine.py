@@ -146,7 +146,9 @@ class Machine:
         value, pending = self._load(event.bar, event.offset, event.length)
         if pending:
             self._owed[event.tag] = event.length
-            self._bus.scheduler.start(self._answer(event, value, pending), event)
+            self._bus.scheduler.start(
+                _whole(value, pending), event, lambda whole: self._answer(event, value, whole)
+            )
         else:
             self._bus.outgoing.append(Complete(event.tag, value, event.length))
 
@@ -194,9 +196,10 @@ class Machine:
         value, pending = self._load(bar, self._index_cells[bar].value, cell.length)
         return (value, _whole(value, pending)) if pending else value
 
-    async def _answer(self, event: Read, value: int, pending: list[_Pending]) -> None:
-        value = await _whole(value, pending)
+    def _answer(self, event: Read, known: int, whole: int | None) -> None:
+        """The handlers have said what they have to say, or could not read memory: None."""
         if self._owed.pop(event.tag, None) is not None:
+            value = known if whole is None else whole
             self._bus.outgoing.append(Complete(event.tag, value, event.length))
 
     # ---------------------------------------------------------------- writes
@@ -248,14 +251,17 @@ class Machine:
         self._frames.append(event.frame)
         self._deliver()
 
-    def _deliver(self, _: object = None) -> None:
+    def _frame_done(self, _: object) -> None:
         self._frame_busy = False
+        self._deliver()
+
+    def _deliver(self) -> None:
         while self._frames and not self._frame_busy:
             cause = FrameArrived(self._frames.popleft())
             result = self._bus.guarded(cause, self.device.on_frame, cause.frame)
             if inspect.iscoroutine(result):
                 self._frame_busy = True
-                self._bus.scheduler.start(result, cause, self._deliver)
+                self._bus.scheduler.start(result, cause, self._frame_done)
 
     # ------------------------------------------------------- the rest of it
 
