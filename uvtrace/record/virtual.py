@@ -3,12 +3,39 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
+from uvtrace.device.device import Device
+from uvtrace.device.find import find, make, options_of
+from uvtrace.device.link import Home
+from uvtrace.device.process import ModelProcess
 from uvtrace.errors import UsageError
+from uvtrace.record import build
+from uvtrace.record.ivshmem import LINKS_MAX, LinkServer
+from uvtrace.record.kernels import Kernel
 from uvtrace.record.models import Attached
 from uvtrace.record.spec import ModelSpec
+
+DOMAIN: Final = 0x10000
+"""PCI domain of uvbus.ko's host bridge, where no other bridge has taken it."""
+_SETUPS: Final = {0x01: "disk", 0x02: "network"}
+"""What the guest makes ready, by a function's base class (PCI Code and ID Assignment 1.11)."""
+_HOST_OPTIONS: Final = ("port",)
+"""Options that are not the model's, but of the process that runs it."""
+
+
+@dataclass
+class _Model:
+    """One model: what it is, and what runs it."""
+
+    spec: ModelSpec
+    number: int
+    process: ModelProcess | None = None
+    told: bool = False
 
 
 class Models:
@@ -16,19 +43,18 @@ class Models:
 
     Args:
         folder: private to this run.
+        kernel: that will drive them: drivers that come with a model are built for it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kernel: Kernel) -> None:
         self._folder = folder
-        self._specs: list[ModelSpec] = []
+        self._kernel = kernel
+        self._models: list[_Model] = []
+        self._server: LinkServer | None = None
+        self._stack = ExitStack()
 
     def __len__(self) -> int:
-        return len(self._specs)
-
-    @property
-    def arguments(self) -> list[str]:
-        """QEMU's, for the memory that holds the links."""
-        return []
+        return len(self._models)
 
     def attach(self, spec: ModelSpec, number: int) -> Attached:
         """Give a model the next link.
@@ -36,10 +62,43 @@ class Models:
         Args:
             spec: the model.
             number: of the device among all of the recording.
+
+        Raises:
+            UsageError: there is no such model, or it has no such option.
+            EnvironmentLacksError, BuildError: its driver cannot be built.
         """
-        raise UsageError("models cannot be recorded yet", where=str(spec))
+        if len(self._models) == LINKS_MAX:
+            raise UsageError(f"one recording has {LINKS_MAX} models at most", where=str(spec))
+        device = described(spec)
+        name = f"{DOMAIN:04x}:00:{len(self._models):02x}.0"
+        self._models.append(_Model(spec, number))
+        setup = _SETUPS.get(device.config.class_code >> 16, "none")
+        return Attached((), name, setup, (), driver_of(spec, device, self._kernel))
+
+    def make_links(self) -> list[str]:
+        """Make the memory of the links; QEMU's arguments for it."""
+        if not self._models:
+            return []
+        self._server = self._stack.enter_context(LinkServer(self._folder, len(self._models)))
+        return self._server.arguments
+
+    def failures(self) -> list[str]:
+        """Models that have ended since the last call: all that each has said."""
+        found = []
+        for model in self._models:
+            if model.process is not None and model.process.failed and not model.told:
+                model.told = True
+                found.append(f"{model.process.error}\n{model.process.report}".strip())
+        return found
 
     def __enter__(self) -> Models:
+        assert self._server is not None or not self._models, "make_links() comes first"
+        for model, link in zip(
+            self._models, self._server.links if self._server else (), strict=True
+        ):
+            home = Home(link.path, link.offset, link.wake_fd, link.kick_fd)
+            process = ModelProcess(str(model.spec), home, self._folder, number=model.number)
+            model.process = self._stack.enter_context(process)
         return self
 
     def __exit__(
@@ -48,4 +107,33 @@ class Models:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        pass
+        self._stack.close()
+
+
+def described(spec: ModelSpec) -> Device:
+    """A model as it is made of its options, to see what it is.
+
+    Raises:
+        UsageError: there is no such model, or it has no such option.
+        InputError: its file cannot be run.
+    """
+    options = options_of(spec.options)
+    return make(spec.model, {k: v for k, v in options.items() if k not in _HOST_OPTIONS})
+
+
+def driver_of(spec: ModelSpec, device: Device, kernel: Kernel) -> str:
+    """The module that a model says drives it: a file, or empty for what modalias picks.
+
+    Raises:
+        UsageError: the model names a file that is not there.
+        EnvironmentLacksError, BuildError: it cannot be built.
+    """
+    driver = type(device).driver
+    if driver is None:
+        return ""
+    if not driver.endswith(".ko"):
+        return str(build.module_from(build.source_directory() / "drivers", driver, kernel))
+    beside = find(spec.model).folder() / driver
+    if not beside.is_file():
+        raise UsageError("the model's driver is not there", where=str(beside))
+    return str(beside)

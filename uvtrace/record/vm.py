@@ -109,7 +109,7 @@ class _Recording:
         share = folder / "share"
         share.mkdir()
         self._share = Share(share)
-        self._models = virtual.Models(folder)
+        self._models = virtual.Models(folder, vm.kernel)
         self._devices = [
             self._place(device, number, folder) for number, device in enumerate(options.devices)
         ]
@@ -164,7 +164,7 @@ class _Recording:
             share=self._share.folder,
             # Header and slots share one power of two, so that slots fill half of it.
             ring_bytes=2 * _power_of_two_upto(self._options.ring_bytes),
-            devices=[*arguments, *self._models.arguments],
+            devices=[*arguments, *self._models.make_links()],
             blacklist=[driver for device in self._devices for driver in device.drivers],
             cpus=self._vm.cpus,
             ram=self._vm.ram,
@@ -182,7 +182,7 @@ class _Recording:
         self._share.write_command(self._options.command)
         self._share.write_config(
             {
-                "MODULE_PARAMETERS": f"shared=1 virtual={int(bool(self._models))}",
+                "MODULE_PARAMETERS": "shared=1 virtual=1" if self._models else "shared=1",
                 "FUNCTIONS": " ".join(device.name for device in self._devices),
                 "SETUPS": self._setups(),
                 "DRIVERS": " ".join(Path(driver).name or "-" for driver in self._drivers),
@@ -240,6 +240,7 @@ class _Recording:
             self._result.stages[stage] = self._step_since - self._begun
             self._progress.stage(stage)
         self._reached = stages
+        self._result.warnings += self._models.failures()
         if self._drain is None and "armed" in stages:
             self._attach()
 
