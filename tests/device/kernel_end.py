@@ -101,7 +101,7 @@ class KernelEnd:
         self.set_word(Header.TO_KERNEL_TAIL, tail + 1)
         if self.word(Header.TO_KERNEL_ROOM_AT) == tail:
             self.ring_doorbell()
-        return Said(*fields, data[: fields[5]])
+        return Said._make((*fields, data[: fields[5]]))
 
     def expect(self, kind: int) -> Said:
         """The next message, which is of this type."""
@@ -112,7 +112,7 @@ class KernelEnd:
             if said is not None:
                 assert said.type == kind, f"expected {kind}, not {said}"
                 return said
-            if select.select([self.home.kick_fd], [], [], 0.01)[0]:
+            if select.select([self.home.kick_fd or 0], [], [], 0.01)[0]:
                 os.eventfd_read(self.home.kick_fd or 0)
                 self.kicks += 1
         raise AssertionError(f"the model has not sent {kind}")

@@ -295,13 +295,15 @@ def test_who_waits_for_a_lock_or_a_frame_is_let_go_by_a_reset() -> None:
 
 def test_a_lock_lets_in_one_after_the_other_in_order() -> None:
     class Locked(Bare):
+        def __init__(self) -> None:
+            self.mutex = self.lock()
+
         async def work(self, value: int) -> None:
             async with self.mutex:
                 await self.sleep(10)
                 self.interrupt(value)
 
     device = Locked()
-    device.mutex = device.lock()
     book = Playbook(device)
     for number in range(3):
         device.start(device.work(number))

@@ -16,6 +16,7 @@ from uvtrace.device.ports.frames import FramePort
 from uvtrace.device.ports.pipe import pipe
 from uvtrace.device.ports.raw import open_raw
 from uvtrace.device.ports.tap import open_tap
+from uvtrace.device.ports.user import open_user
 from uvtrace.errors import UsageError
 
 __all__ = ["FramePort", "open_port", "pipe"]
@@ -35,6 +36,8 @@ def open_port(text: str, number: int = 0) -> FramePort | None:
     kind, _, name = text.partition(":")
     if kind == "none":
         return None
+    if kind == "user":
+        return open_user(2 + number)
     if kind == "tap":
         return open_tap(name or f"uvtap{number}", f"10.0.{2 + number}.2")
     if kind == "raw" and name:
