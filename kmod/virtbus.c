@@ -117,7 +117,7 @@ static void uv_virtbus_added(struct uv_virt *virt, struct pci_dev *pdev)
 	uv_virtmem_attach(pdev);
 	if (pdev->pin) {
 		pdev->irq = uv_virtirq_line(virt);
-		pdev->irq_managed = 1;	/* firmware need not be asked for its routing */
+		pdev->pin = 0;	/* else firmware is asked where it is routed to */
 	}
 	WRITE_ONCE(virt->pdev, pci_dev_get(pdev));
 }
