@@ -35,7 +35,7 @@ needs_slirp = pytest.mark.skipif(not _has_slirp(), reason=f"needs {LIBRARY}")
 
 
 def _checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

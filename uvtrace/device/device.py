@@ -105,7 +105,9 @@ class Device:
             return cls.registers
         if cls.registers is None:
             return RegisterMap(cls.__name__, (AddressSpace(0),), (), partial=True)
-        return _loaded(cls._folder / cls.registers)
+        bases = [each for each in cls.__mro__ if issubclass(each, Device)]
+        says = next(each for each in bases if "registers" in vars(each))
+        return _loaded(says._folder / cls.registers)
 
     @classmethod
     def folder(cls) -> Path:
@@ -228,7 +230,9 @@ def _folder_of(cls: type) -> Path:
         if source is not None and each.__module__ == cls.__module__:
             return Path(source).parent
     module = sys.modules.get(cls.__module__)
-    return Path(getattr(module, "__file__", None) or ".").parent
+    found = getattr(module, "__file__", None)
+    # A class without methods, of a file that is no module: as its base, which has some.
+    return Path(found).parent if found else getattr(cls.__base__, "_folder", Path())
 
 
 @functools.lru_cache(maxsize=32)

@@ -209,7 +209,7 @@ class Network:
 
     def _patience_ms(self, most: int) -> int:
         now = time.monotonic_ns() // _NS_PER_MS
-        due = [timer[0] - now for timer in self._timers.values() if timer[0] is not None]
+        due: list[int] = [timer[0] - now for timer in self._timers.values() if timer[0] is not None]
         return max(0, min([most, *due]))
 
     def _fire_timers(self) -> None:
