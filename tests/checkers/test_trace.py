@@ -58,10 +58,10 @@ def test_time_may_run_back_from_cpu_to_cpu() -> None:
     assert judge(story, "TRC002")[0] is Verdict.PASS
 
 
-def test_an_interrupt_inside_a_call_does_not_make_time_run_backwards() -> None:
-    # The call began a second before the write that interrupted it, and is logged after it.
-    story = Story().mmio_write(0, 1).wait(1_000_000_000).mmio_write(0, 2)
-    story.wait(-1_000_000_000).map(0x1000, 64, duration_ns=1_100_000_000)
+def test_what_took_long_is_logged_when_it_ends() -> None:
+    # The recorder's clock is read when a record is made: a second of waiting lies before it.
+    story = Story().mmio_write(0, 1).wait(1_100_000_000).map(0x1000, 64, duration_ns=1_100_000_000)
+    story.wait(1_000).mmio_write(0, 2)
     assert judge(story, "TRC002")[0] is Verdict.PASS
 
 

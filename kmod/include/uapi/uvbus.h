@@ -307,7 +307,9 @@ struct uv_record {
 	 * of the slot + 1, written last, so that it publishes the slot.
 	 */
 	__u64	seq;
-	__u64	time_ns;	/* CLOCK_MONOTONIC of the recorded machine */
+	__u64	time_ns;	/* CLOCK_MONOTONIC of the recorded machine, when it was
+				 * logged: what took time began duration_ns before
+				 */
 	__u32	tid;
 	__u16	cpu;
 	__u16	function;	/* index of the pcapng interface, or UV_FUNCTION_NONE */

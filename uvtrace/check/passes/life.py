@@ -90,7 +90,7 @@ class LifePass:
         for name in ("kind", "phase", "status", "flags", "function", "tag", "value", "address"):
             events[name] = records[name]
         events["row"], events["position"] = at, at + chunk.first
-        events["time_ns"], events["duration_ns"] = records["time_ns"], records["duration_ns"]
+        events["time_ns"] = records["time_ns"]
         states, irq = view_of(records, "life"), view_of(records, "irq")
         events["old_state"], events["new_state"] = states["old_state"], states["new_state"]
         events["irq"], events["type"], events["count"] = irq["irq"], irq["type"], irq["count"]

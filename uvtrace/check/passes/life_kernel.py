@@ -23,7 +23,6 @@ EVENT: Final = np.dtype(
         ("row", np.int64),
         ("position", np.int64),
         ("time_ns", np.int64),
-        ("duration_ns", np.int64),
         ("function", np.int64),
         ("tag", np.uint64),
         ("value", np.uint64),
@@ -205,7 +204,7 @@ def _change_driver(state: State, f: int, event: Any) -> None:
 
 @step
 def _change_power(fields: NDArray[np.int64], event: Any) -> None:
-    ended_ns = event.time_ns + event.duration_ns
+    ended_ns = event.time_ns  # told at the return
     if event.kind == _POWER:
         if event.old_state != event.new_state:
             fields[_LAST_POWER], fields[POWER_NS] = event.position, ended_ns

@@ -38,26 +38,24 @@ class OrderPass:
         if "time_back_ns" in self._wanted:
             # What tells of the trace has the time at which it was told, or none.
             timed = is_event(chunk.kind)
-            # What takes time is logged when it ends, with the time it began.
-            ends = chunk.column("time_ns") + chunk.column("duration_ns")
             back = np.zeros(len(chunk), np.int64)
-            _time_back(timed, ends, chunk.column("cpu"), self._latest_ns, back)
+            _time_back(timed, chunk.column("time_ns"), chunk.column("cpu"), self._latest_ns, back)
             chunk.put("time_back_ns", back)
 
 
 @loop
 def _time_back(
     timed: NDArray[np.bool_],
-    ends: NDArray[np.int64],
+    time_ns: NDArray[np.int64],
     cpu: NDArray[np.uint16],
     latest_ns: NDArray[np.int64],
     back: NDArray[np.int64],
 ) -> None:
-    for row in range(len(ends)):
+    for row in range(len(time_ns)):
         if not timed[row]:
             continue
         latest = latest_ns[cpu[row]]
-        if ends[row] >= latest:
-            latest_ns[cpu[row]] = ends[row]
+        if time_ns[row] >= latest:
+            latest_ns[cpu[row]] = time_ns[row]
         else:
-            back[row] = latest - ends[row]
+            back[row] = latest - time_ns[row]
