@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills in what the pages under docs/ say of the header and of the commands.
+"""Fills in what the pages under docs/ say of the code, the commands, the tests.
 
 usage: python -m tools.pages [--check]
 """
@@ -15,12 +15,14 @@ from tools.column_tables import column_table
 from tools.command_tables import command_section
 from tools.format_tables import format_table
 from tools.ordering_table import ordering_table
+from tools.rules_table import rules_table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 MAKERS: dict[str, Callable[[str], str]] = {
     "columns": column_table,
     "command": command_section,
     "ordering": ordering_table,
+    "rules": rules_table,
     "table": format_table,
 }
 

@@ -140,6 +140,11 @@ def test_a_write_above_max_payload_and_a_read_above_max_read_request_break_dma02
     assert len(said(story.dma_read(0x1000, 513), "DMA021")) == 2
 
 
+def test_requests_up_to_both_sizes_pass_dma021() -> None:
+    story = Story().begin(config_space()).dma_write(0x1000, 128).dma_read(0x1000, 512)
+    assert judge(story, "DMA021") == (Verdict.PASS, [])
+
+
 def test_without_the_pci_express_capability_dma021_is_unknown() -> None:
     assert judge(Story().dma_write(0x1000, 4096), "DMA021") == (Verdict.UNKNOWN, [])
 
