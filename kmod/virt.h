@@ -136,7 +136,7 @@ int uv_virtbus_init(void);		/* domain, windows, root bus, empty */
 void uv_virtbus_exit(void);		/* stops and removes the bus with all functions */
 int uv_virtbus_add(struct uv_virt *virt);	/* scan slot virt->index, assign, add; sets pdev */
 void uv_virtbus_remove(struct uv_virt *virt);
-u32 uv_virtbus_number(const struct uv_virt *virt);	/* domain << 16 | bus/devfn */
+u64 uv_virtbus_number(const struct uv_virt *virt);	/* domain << 16 | bus/devfn */
 
 /* ---- virtconfig.c ---- */
 

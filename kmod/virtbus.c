@@ -184,9 +184,9 @@ void uv_virtbus_remove(struct uv_virt *virt)
 	pci_unlock_rescan_remove();
 }
 
-u32 uv_virtbus_number(const struct uv_virt *virt)
+u64 uv_virtbus_number(const struct uv_virt *virt)
 {
-	return (u32)uv_sysdata.domain << 16 | PCI_DEVID(0, PCI_DEVFN(virt->index, 0));
+	return (u64)uv_sysdata.domain << 16 | PCI_DEVID(0, PCI_DEVFN(virt->index, 0));
 }
 
 /* ---- the bridge ---- */
