@@ -3,6 +3,9 @@
 
 The same messages cross a link to uvbus.ko, stand in a :class:`~uvtrace.device.Playbook`, and
 come out of a replayed trace. Addresses and lengths are bytes; values are little-endian integers.
+
+Nobody changes a message. They are not frozen all the same: that makes them four times as dear, and
+every access of the driver's is two of them.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ class ResetKind(IntEnum):
 # ------------------------------------------------------------------ events
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Read:
     """The driver reads ``length`` bytes (1, 2, 4 or 8) of a BAR; it waits for :class:`Complete`."""
 
@@ -38,7 +41,7 @@ class Read:
     tag: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Write:
     """The driver writes. ``tag`` is 0 for posted writes; others (ports) are to be completed."""
 
@@ -49,7 +52,7 @@ class Write:
     tag: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Completed:
     """An answer, or a part of one, to a :class:`DmaRead`.
 
@@ -64,7 +67,7 @@ class Completed:
     byte_count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ConfigWritten:
     """Config space was written: ``value`` is what it holds now."""
 
@@ -73,33 +76,33 @@ class ConfigWritten:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reset:
     """The function was reset."""
 
     kind: ResetKind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PowerChanged:
     """The function is in another D-state, 0 to 3."""
 
     state: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plugged:
     """The function is on the bus. ``function`` is domain << 16 | bus << 8 | device << 3."""
 
     function: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unplugged:
     """The function has gone from the bus."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FrameArrived:
     """The model's port has received a frame."""
 
@@ -122,7 +125,7 @@ Event = (
 # ---------------------------------------------------------------- commands
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Complete:
     """Answers a :class:`Read`, or a :class:`Write` with a tag."""
 
@@ -132,7 +135,7 @@ class Complete:
     status: Status = Status.OK
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DmaRead:
     """The device reads memory. ``flags`` are attributes: RELAXED, ID_ORDERED, NO_SNOOP."""
 
@@ -142,7 +145,7 @@ class DmaRead:
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DmaWrite:
     """The device writes memory; posted."""
 
@@ -151,21 +154,21 @@ class DmaWrite:
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Interrupt:
     """An interrupt, by what the driver has enabled: MSI-X, else MSI, else INTx asserted."""
 
     vector: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Intx:
     """The function's interrupt line, asserted or not."""
 
     asserted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InterruptMessage:
     """An interrupt message exactly as given, whatever the driver has programmed."""
 
@@ -174,7 +177,7 @@ class InterruptMessage:
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ConfigSet:
     """The function changes its config space; not BARs, Command, MSI, MSI-X."""
 
@@ -183,21 +186,21 @@ class ConfigSet:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Log:
     """Text for the trace."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SendFrame:
     """A frame for the model's port."""
 
     frame: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unplug:
     """Surprise removal: the function disappears."""
 

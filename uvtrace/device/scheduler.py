@@ -187,7 +187,10 @@ class Scheduler:
 
     def advance(self, now_ns: int) -> None:
         """It is ``now_ns``: run what is due, in order of time."""
-        self.now_ns = max(self.now_ns, now_ns)
+        if now_ns > self.now_ns:
+            self.now_ns = now_ns
+        if not self._timers:
+            return
         while (due := self.deadline_ns) is not None and due <= self.now_ns:
             heapq.heappop(self._timers)[2].fire()
             self.run()
