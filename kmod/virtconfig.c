@@ -282,7 +282,7 @@ enum uv_link_reason uv_virtconfig_check(struct uv_virt_images *images)
 {
 	u16 vendor = uv_get(images->values, PCI_VENDOR_ID, 2);
 
-	if (!vendor || vendor == 0xffff || images->values[PCI_INTERRUPT_PIN] > 1 ||
+	if (!vendor || vendor == 0xffff || images->values[PCI_INTERRUPT_PIN] > 4 ||
 	    (images->values[PCI_HEADER_TYPE] & 0x7f) != PCI_HEADER_TYPE_NORMAL)
 		return UV_REASON_CONFIG;
 	if (!uv_check_bars(images))
