@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from uvtrace.check.columns import device, mapping, record
-from uvtrace.check.columns.mapping import MappingState
 from uvtrace.check.expression import Parameter
 from uvtrace.check.obligation import AtEnd, Obligation
 from uvtrace.check.rule import Case, rule
@@ -44,9 +43,8 @@ DMA011 = rule(
     # Blocks of a pool go with it, and a pool that is left is seen by the pages behind it.
     violation=Obligation(
         opened_by=record.kind.is_in({Kind.MAP, Kind.ALLOC}) & is_return & succeeded,
-        discharged_by=removes_mapping
-        & is_first_part
-        & (mapping.mapping_state == MappingState.LIVE),
+        # Also where it is not sure that this one was meant: nobody is accused of what may be freed.
+        discharged_by=removes_mapping & is_first_part & (mapping.mapping_id != 0),
         key=(mapping.mapping_id,),
         broken_by=is_unbound,
         at_end=AtEnd.KEPT,

@@ -202,7 +202,9 @@ class Duties:
             site=frame.column("site")[rows],
             length=frame.column("length")[rows],
         )
-        return _with_losses(own, *lost)
+        # A loss is told before its record: the time is that of the record before it.
+        before_ns = np.concatenate((np.array([self._latest_ns], np.int64), latest_ns))
+        return _with_losses(own, *lost, before_ns)
 
     def _certain(self, run: Run, term: Truth) -> NDArray[np.bool_]:
         return run.truth(self.program.add(term)).certain
@@ -250,11 +252,14 @@ class Duties:
 _AT_END: Final = {AtEnd.KEPT: 0, AtEnd.UNKNOWN: 1, AtEnd.BROKEN: 2}
 
 
-def _with_losses(events: Events, rows: Rows, functions: NDArray[np.int64]) -> Events:
+def _with_losses(
+    events: Events, rows: Rows, functions: NDArray[np.int64], before_ns: NDArray[np.int64]
+) -> Events:
     """The events with losses among them, each before the record it is told at."""
     if not len(rows):
         return events
     lost: dict[str, Any] = {"rows": rows, "function": functions, "what": np.uint8(LOSES)}
+    lost["latest_ns"] = before_ns[rows]
     order = np.argsort(np.concatenate((rows, events.rows)), kind="stable")
     joined: list[Any] = []
     for name in Events._fields:
@@ -279,6 +284,8 @@ def _follow(
     for i in range(len(events.rows)):
         what, now_ns, f = events.what[i], events.latest_ns[i], events.function[i]
         if what & LOSES:
+            # What was too late by then is broken all the same.
+            count = _expire(open_, now_ns, broken, count, closed)
             _forget(open_, f, unsure)
             continue
         f = min(f, len(closed) - 1)

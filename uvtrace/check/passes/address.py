@@ -44,6 +44,7 @@ class _State(NamedTuple):
     flags: NDArray[np.int64]
     region: NDArray[np.int8]
     region_since: NDArray[np.int64]
+    complete: NDArray[np.bool_]
     number: NDArray[np.int64]
     iomap: NDArray[np.int8]
     made: NDArray[np.int64]
@@ -76,6 +77,7 @@ class AddressPass:
             flags=np.full((functions, 256), -1, np.int64),
             region=np.full((functions, 256), -1, np.int8),
             region_since=np.full((functions, 256), -1, np.int64),
+            complete=np.zeros(functions, np.bool_),
             number=np.zeros(_RING, np.int64),
             iomap=np.zeros(_RING, np.int8),
             made=np.full(_RING, -1, np.int64),
@@ -210,6 +212,7 @@ def _live(state: _State, events: _Events, i: int, f: int, position: int) -> None
     if kind == _PROBE and events.phase[i] != _COMPLETION:
         state.region[f, :_BARS] = 0
         state.region_since[f] = -1
+        state.complete[f] = True
     elif kind == _IOMAP and events.phase[i] != _REQUEST and events.ok[i]:
         state.number[slot], state.iomap[slot] = number, _LIVE
         state.made[slot], state.gone[slot] = position, -1
@@ -222,7 +225,9 @@ def _live(state: _State, events: _Events, i: int, f: int, position: int) -> None
         state.region[f, bar] = min(max(state.region[f, bar], 0) + 1, _REGIONS_MAX)
         state.region_since[f, bar] = position
     elif kind == _RELEASE_REGION and events.phase[i] != _COMPLETION:
-        state.region[f, bar] = max(state.region[f, bar] - 1, min(state.region[f, bar], 0))
+        # Where requests may have been missed, what is seen to be released may be held still.
+        none = 0 if state.complete[f] else -1
+        state.region[f, bar] = state.region[f, bar] - 1 if state.region[f, bar] > 1 else none
         state.region_since[f, bar] = position
 
 
@@ -230,7 +235,9 @@ def _live(state: _State, events: _Events, i: int, f: int, position: int) -> None
 def _lose(state: _State, f: int) -> None:
     if f < 0:
         state.region[:] = -1
+        state.complete[:] = False
     elif f < len(state.region):
         state.region[f] = -1
+        state.complete[f] = False
     # A number that was lost with its iounmap would be taken for live.
     state.number[:] = 0

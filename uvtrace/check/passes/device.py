@@ -39,8 +39,8 @@ _HISTORY: Final = ("device_reads", "device_writes", "pending_read", "overwritten
 """The columns that the loop fills, as in ``kernel.Told``."""
 _ROOM: Final = 1 << 10
 """Mappings that there is room for to begin with."""
-_SEGMENTS_MAX: Final = 1 << 12
-"""Segments of a list that an access is followed over."""
+_LIST_SPREAD: Final = 1 << 12
+"""Records behind a segment among which the segments that follow it in its list are looked for."""
 _RUNS_MAX: Final = 1 << 12
 """Segments of which it is remembered how far those behind them reach."""
 
@@ -108,8 +108,15 @@ class DevicePass:
         writes = chunk.rows((Kind.MMIO_WRITE,))
         tid, function = chunk.column("tid"), chunk.function
         of_thread = np.isin(tid[writes], [*tid[failed], *(tid for _, tid in self._failed)])
+        lost = chunk.losses.of([Sight.MAP, Sight.MMIO])[0].tolist()
         rows, told = [], []
-        for row in np.sort(np.concatenate((failed, writes[of_thread]))).tolist():
+        for row in [*np.sort(np.concatenate((failed, writes[of_thread]))).tolist(), len(chunk)]:
+            if lost and lost[0] <= row:
+                # The write that followed may not have been seen.
+                self._failed.clear()
+                lost = [each for each in lost if each > row]
+            if row == len(chunk):
+                break
             who = int(function[row]), int(tid[row])
             if chunk.kind[row] == Kind.MAP:
                 self._failed[who] = chunk.first + row
@@ -162,10 +169,13 @@ def _run_end(trace: Trace, made: int) -> int:
     """The end of the memory that a segment and those that follow it in its list map without gap."""
     first = trace[made : made + 1].records
     dma = view_of(first, "dma")
-    left = min(int(dma["entries"][0]) - int(dma["entry"][0]), _SEGMENTS_MAX)
+    left = int(dma["entries"][0]) - int(dma["entry"][0]) - 1
     end = int(first["address"][0]) + int(first["length"][0])
-    for segment in trace[made + 1 : made + max(left, 1)].records:
-        if segment["tag"] != first["tag"][0] or int(segment["address"]) != end:
+    after = trace[made + 1 : made + 1 + (_LIST_SPREAD if left > 0 else 0)].records
+    # What other CPUs did meanwhile stands between the segments of a list.
+    same = (after["kind"] == Kind.MAP) & (after["tag"] == first["tag"])
+    for segment in after[same & (after["function"] == first["function"])][: max(left, 0)]:
+        if int(segment["address"]) != end:
             break
         end += int(segment["length"])
     return end

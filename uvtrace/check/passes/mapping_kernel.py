@@ -217,6 +217,9 @@ def _lose(table: Table, state: State, f: int, lasting: int) -> None:
     if lasting:
         state.blind[f] = 1
     state.complete[f] = 0
+    # Other limits may have been set unseen.
+    state.masks[f, :], state.segment[f, :] = np.uint64(0), np.uint64(0)
+    state.masks_since[f, :] = -1
     if state.used[f]:
         forget_function(table, f)
         state.used[f] = 0

@@ -180,13 +180,19 @@ def _access(state: _State, events: _Events, i: int, position: int) -> None:
     if events.kind[i] != _MMIO_WRITE or events.bar[i] != events.table_bar[i]:
         return
     inside = events.offset[i] - events.table_offset[i]
-    if events.table_offset[i] < 0 or inside < 0 or inside % 4:
+    if events.table_offset[i] < 0 or inside < 0:
         return
-    if inside >= _ENTRY_BYTES * min(events.table_size[i], _VECTORS):
+    # After a reset or loss its size is not known: no entry behind its end is ever asked for.
+    size = events.table_size[i] if events.table_size[i] >= 0 else _VECTORS
+    if inside >= _ENTRY_BYTES * min(size, _VECTORS):
         return
     entry = state.entries[f, inside // _ENTRY_BYTES]
     state.written[f, inside // _ENTRY_BYTES] = position
     part = inside % _ENTRY_BYTES // 4
+    if events.width[i] < 4 or inside % 4:
+        # What comes of it is not defined (IRQ011).
+        entry[part] = -1
+        return
     entry[part] = np.int64(events.value[i] & np.uint64(0xFFFFFFFF))
     if events.width[i] == 8 and part < 3:
         entry[part + 1] = np.int64(events.value[i] >> np.uint64(32))
