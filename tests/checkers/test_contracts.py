@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.graph import machine as toy
 from tests.story import Story
 from uvtrace.check import engine
 from uvtrace.check.baseline import Baseline, read_baseline
+from uvtrace.check.catalogue import all_rules
 from uvtrace.check.contract import Contract, contract_named
 from uvtrace.check.engine import check
 from uvtrace.check.results import Verdict
@@ -329,3 +331,16 @@ def test_the_command_judges_by_the_contract_that_it_is_given(tmp_path: Path) -> 
     assert given.code == 1
     assert "TDT before TDBAL" in given.out
     assert run("check", trace, "--contract", "none-such").code == 2
+
+
+def test_the_rule_about_contracts_that_the_documentation_shows_judges(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/writing-rules.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    (shown,) = (block for block in blocks if "MY002" in block)
+    pack = tmp_path / "pack.py"
+    pack.write_text(shown)
+    rules = all_rules([pack])
+    story = running().mmio_write("CONTROL", toy.RESET).mmio_write("CONTROL", toy.RESET)
+    selection = Selection(select=("MY002",))
+    found = check(story.trace(), selection=selection, rules=rules, contract=TOY).findings
+    assert [finding.message for finding in found] == ["toy.engine: RESET in state running"]
