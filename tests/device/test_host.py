@@ -18,7 +18,7 @@ from uvtrace.device.host import Host, Settings
 from uvtrace.device.link import Home, Link
 from uvtrace.device.linkabi import Header, LinkReason, LinkState, Message
 from uvtrace.device.ports import FramePort, pipe
-from uvtrace.errors import InputError, UvtraceError
+from uvtrace.errors import EnvironmentLacksError, InputError, UvtraceError
 
 SPINNING = Settings(spin_s=0.001)
 SLEEPING = Settings(spin_s=0.0)
@@ -270,6 +270,8 @@ def test_a_file_that_holds_no_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "nothing").write_bytes(bytes(8192))
     with pytest.raises(InputError, match="holds no link of this version"):
         Link(Home(tmp_path / "nothing", 0, 0, 0))
+    with pytest.raises(EnvironmentLacksError, match=r"No such file or directory .modprobe uvbus"):
+        Link(Home(tmp_path / "uvbus1"))
     (tmp_path / "short").write_bytes(b"")
     with pytest.raises(InputError, match="holds no link"):
         Link(Home(tmp_path / "short", 0, 0, 0))

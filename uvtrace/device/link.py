@@ -8,6 +8,7 @@ taken and released between them, which is a locked instruction.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
@@ -37,13 +38,20 @@ from uvtrace.device.linkabi import (
     Message,
 )
 from uvtrace.device.messages import Limits
-from uvtrace.errors import InputError, UvtraceError
+from uvtrace.errors import EnvironmentLacksError, InputError, UvtraceError
 
 _WORD = 8
 _ALL = (1 << 64) - 1
 _EIGHT_BYTES = 8
 _HELLO_S = 2.0
 """In which a HELLO is accepted, if it ever is."""
+_HINTS = {
+    errno.ENOENT: "modprobe uvbus virtual=1 makes /dev/uvbus1 and more",
+    errno.EACCES: "run as root",
+    errno.EPERM: "run as root",
+    errno.EBUSY: "another model has it",
+    errno.ENODEV: "a model on the machine of its driver needs a second CPU",
+}
 LOCAL_SLOTS, LOCAL_DATA = 1024, 1024
 """What a local link is made with."""
 
@@ -95,14 +103,14 @@ class Link:
         home: where it is.
 
     Raises:
-        InputError: there is no link.
-        UvtraceError: the kernel's end does not want this one, with the reason.
+        EnvironmentLacksError: it cannot be opened.
+        InputError: there is no link in it.
     """
 
     def __init__(self, home: Home) -> None:
         self._home = home
         self._barrier = threading.Lock()
-        self._fd = os.open(home.path, os.O_RDWR | os.O_CLOEXEC)
+        self._fd = _open(home.path)
         self._waiter = select.epoll()
         try:
             self._map()
@@ -397,3 +405,13 @@ class Link:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        hint = _HINTS.get(error.errno or 0)
+        raise EnvironmentLacksError(
+            error.strerror or "cannot be opened", where=str(path), hint=hint
+        ) from error
