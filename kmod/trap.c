@@ -8,7 +8,7 @@
  * CPUs stay online, the driver's binary is untouched.
  *
  * An instruction that is no plain load or store is logged with its bytes and
- * then runs itself: the register gets the real address for one single step.
+ * then runs itself (step.c).
  *
  * Never sleeps, may nest (in the memory side of a string instruction: no
  * further than the kernel itself would). Interrupts are off from the decoding to
@@ -25,24 +25,12 @@
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
 
-#include "decode.h"
-#include "emulate.h"
-#include "iomap.h"
+#include "trap.h"
 #include "virt.h"
 #include "wrap.h"
 
-#define GPRS		16
 /* Then the instruction is taken up again by another trap: bounds the RCU section. */
 #define STRING_LIMIT	4096
-
-/* One trap: what the bus callbacks need to know of it. */
-struct uv_trap {
-	struct pt_regs	*regs;
-	u64		*gpr[GPRS];
-	struct uv_insn	insn;
-	u8		bytes[UV_INSN_MAX];
-	bool		irqs_off;	/* by us, during this access */
-};
 
 /*
  * Instructions seen lately on this CPU, by address; interrupts off. A module
@@ -68,27 +56,10 @@ void uv_trap_forget_code(void)
 	atomic_inc(&uv_decode_generation);
 }
 
-/* A trapped pointer in a register, replaced for one single step. */
-struct uv_swap {
-	u8	gpr;
-	u64	trapped, real;
-};
-
-/* This CPU's single step; interrupts are off from its start to its #DB. */
-struct uv_step {
-	bool		active;
-	bool		string;		/* the instruction moves its pointers */
-	unsigned int	swaps;
-	unsigned long	flags;		/* TF and IF as the driver had them */
-	struct uv_swap	swap[GPRS];
-};
-
-static DEFINE_PER_CPU(struct uv_step, uv_steps);
-
 DEFINE_STATIC_CALL_NULL(uv_get_kprobe, get_kprobe);	/* not exported: see site.c */
 static bool uv_has_get_kprobe;
 
-static void uv_trap_registers(struct uv_trap *trap)
+void uv_trap_registers(struct uv_trap *trap)
 {
 	struct pt_regs *r = trap->regs;
 	unsigned long *const gpr[GPRS] = {
@@ -103,15 +74,7 @@ static void uv_trap_registers(struct uv_trap *trap)
 
 /* ---- one access ---- */
 
-/* What an address points to. offset: of the access in the mapping. */
-struct uv_target {
-	struct uv_iomap	*map;
-	s64		offset;
-	u32		fault;		/* UV_FLAG_OUTSIDE or UV_FLAG_STALE: not to be executed */
-	bool		outside;	/* past the length asked for, but within reach */
-};
-
-static struct uv_target uv_target_of(u64 address, unsigned int width)
+struct uv_target uv_target_of(u64 address, unsigned int width)
 {
 	struct uv_target target = {
 		.map = uv_iomap_of(address),
@@ -163,9 +126,9 @@ static void uv_real_write(const struct uv_target *target, unsigned int width, u6
 	}
 }
 
-static void uv_describe(struct uv_record *rec, const struct uv_trap *trap,
-			const struct uv_target *target, enum uv_kind kind,
-			const struct uv_bus_access *access)
+void uv_describe(struct uv_record *rec, const struct uv_trap *trap,
+		 const struct uv_target *target, enum uv_kind kind,
+		 const struct uv_bus_access *access)
 {
 	const struct uv_iomap *map = target->map;
 	const struct uv_function *fn = NULL;
@@ -203,7 +166,7 @@ static void uv_describe(struct uv_record *rec, const struct uv_trap *trap,
 	uv_event_at(rec, fn, trap->regs->ip, false);
 }
 
-static void uv_trap_emit(const struct uv_trap *trap, struct uv_record *rec)
+void uv_trap_emit(const struct uv_trap *trap, struct uv_record *rec)
 {
 	if (trap->irqs_off)
 		uv_emit_irqs_off(rec, NULL, 0);
@@ -300,115 +263,6 @@ static const struct uv_bus_ops uv_trap_ops = {
 	.write		= uv_trap_write,
 	.string_limit	= STRING_LIMIT,
 };
-
-/* ---- instructions that run themselves ---- */
-
-static void uv_log_undecoded(struct uv_trap *trap, u64 address)
-{
-	struct uv_bus_access access = { .address = address, .width = trap->insn.width };
-	struct uv_target target = uv_target_of(address, 1);
-	struct uv_record rec;
-
-	uv_count(UV_COUNT_UNDECODED);
-	if (!uv_recording())
-		return;
-	uv_describe(&rec, trap, &target,
-		    trap->insn.writes ? UV_KIND_MMIO_WRITE : UV_KIND_MMIO_READ, &access);
-	rec.flags |= UV_FLAG_UNDECODED;
-	rec.access.insn_length = trap->insn.length;
-	memcpy(rec.access.insn, trap->bytes, min_t(size_t, trap->insn.length, UV_INSN_MAX));
-	uv_trap_emit(trap, &rec);
-}
-
-/* Real addresses for the trapped ones in registers; false: there is none to use. */
-static bool uv_swap_in(struct uv_trap *trap, struct uv_step *step)
-{
-	unsigned int i;
-
-	step->swaps = 0;
-	for (i = 0; i < GPRS; i++) {
-		u64 address = *trap->gpr[i];
-		struct uv_swap *swap;
-		struct uv_target target;
-
-		if (!uv_trapped(address))
-			continue;
-		target = uv_target_of(address, 1);
-		if (target.fault || target.map->virt)
-			continue;
-		swap = &step->swap[step->swaps++];
-		swap->gpr = i;
-		swap->trapped = address;
-		swap->real = (u64 __force)(target.map->real + target.offset);
-	}
-	for (i = 0; i < step->swaps; i++)
-		*trap->gpr[step->swap[i].gpr] = step->swap[i].real;
-	return step->swaps;
-}
-
-/* There is no register behind a virtual function's address that it could run on. */
-static void uv_step_refused(const struct uv_trap *trap, const struct uv_target *target)
-{
-	pr_warn_ratelimited("%pS: access that is neither a load nor a store (%*ph): left out\n",
-			    (void *)trap->regs->ip, trap->insn.length, trap->bytes);
-	if (uv_recording())
-		uv_loss(UV_LOSS_HOOK_MISSED, uv_iomap_function(target->map), 1, 0, 0,
-			"instruction on a virtual function's register");
-}
-
-static bool uv_single_step(struct uv_trap *trap, u64 address)
-{
-	struct uv_target target = uv_target_of(address, max_t(u8, trap->insn.width, 1));
-	struct uv_step *step;
-
-	uv_log_undecoded(trap, address);
-	if (!target.fault && target.map->virt) {
-		uv_step_refused(trap, &target);
-		trap->regs->ip += trap->insn.length;
-		return true;
-	}
-	if (target.fault) {
-		/* it must not reach the bus: skip it, as a dead device would */
-		trap->regs->ip += trap->insn.length;
-		return true;
-	}
-	/*
-	 * Interrupts stay off until the #DB, so that nothing else runs on this
-	 * CPU in between.
-	 */
-	step = this_cpu_ptr(&uv_steps);
-	if (step->active || !uv_swap_in(trap, step))
-		return false;
-	step->active = true;
-	step->string = !trap->insn.modrm;
-	step->flags = trap->regs->flags & (X86_EFLAGS_TF | X86_EFLAGS_IF);
-	trap->regs->flags &= ~X86_EFLAGS_IF;
-	trap->regs->flags |= X86_EFLAGS_TF;
-	return true;
-}
-
-static bool uv_step_done(struct pt_regs *regs)
-{
-	struct uv_step *step = this_cpu_ptr(&uv_steps);
-	struct uv_trap trap = { .regs = regs };
-	unsigned int i;
-
-	if (!step->active || user_mode(regs))
-		return false;
-	uv_trap_registers(&trap);
-	for (i = 0; i < step->swaps; i++) {
-		struct uv_swap *swap = &step->swap[i];
-		u64 *gpr = trap.gpr[swap->gpr];
-
-		/* a result that overwrote the pointer stays */
-		if (*gpr == swap->real || step->string)
-			*gpr += swap->trapped - swap->real;
-	}
-	regs->flags &= ~(X86_EFLAGS_TF | X86_EFLAGS_IF);
-	regs->flags |= step->flags;
-	step->active = false;
-	return true;
-}
 
 /* ---- the trap ---- */
 
@@ -537,7 +391,7 @@ static bool uv_trap_handle(struct pt_regs *regs, bool stack_fault)
 	handled = uv_trap_execute(&trap, address);
 out:
 	/* a single step has taken the interrupt flag out of regs: leave them off */
-	if (!this_cpu_ptr(&uv_steps)->active)
+	if (!uv_stepping())
 		local_irq_restore(irq_flags);
 	return handled;
 }

@@ -7,7 +7,8 @@
  *   virtbus.c    the host bridge: domain, root bus, windows, scan and removal
  *   virtconfig.c its config space, in the kernel: masks, BARs, MSI, MSI-X, power
  *   virtmem.c    DMA: synthetic IOVAs, dma_map_ops, the device's accesses
- *   virtirq.c    INTx, MSI and MSI-X: domains, table and PBA, delivery
+ *   virtirq.c    INTx, MSI and MSI-X as the function sends them; table and PBA
+ *   virtdomain.c its interrupt controllers: how the CPU gets them
  *   virtmmio.c   the driver's accesses become requests; waits for completions
  *   link.c       rings of a link: send, take, credits, signals
  *   linkmsg.c    what a model says: validated, then carried out in order
