@@ -166,7 +166,7 @@ class Receiver:
         return low | high << 32
 
     def _buffer_size(self) -> int:
-        size = _BUFFER_SIZES[self._control.value >> 16 & 3]
+        size: int = _BUFFER_SIZES[self._control.value >> 16 & 3]
         return size * 16 if self._control.value & BSEX and size < _BUFFER_SIZES[0] else size
 
 

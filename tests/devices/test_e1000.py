@@ -81,8 +81,9 @@ def with_tcp_checksum(frame: bytes) -> bytes:
     return bytes(whole)
 
 
-def pseudo_header_sum(frame: bytes) -> int:
-    return offload.ones_sum(frame[26:34] + struct.pack(">H", 6))
+def pseudo_header_sum(frame: bytes | bytearray) -> int:
+    total: int = offload.ones_sum(frame[26:34] + struct.pack(">H", 6))
+    return total
 
 
 # ------------------------------------------------------------------ transmit
@@ -129,7 +130,7 @@ def test_a_short_frame_is_padded(book: Playbook) -> None:
     assert book.write("TDT", 1).frames == [b"\xaa" * 20 + bytes(40)]
 
 
-def context(frame: bytes, header: int = 0, size: int = 0) -> bytes:
+def context(frame: bytes | bytearray, header: int = 0, size: int = 0) -> bytes:
     command = 0x20 | 1 | 2 | (IC_OR_TSE if header else 0)
     payload = len(frame) - header if header else 0
     low = struct.pack("<BBHBBH", 14, 24, 33, 34, 50, 0)
