@@ -162,7 +162,8 @@ class Receiver:
         return True
 
     def _base(self) -> int:
-        low, high = self._device.reg["RDBAL"], self._device.reg["RDBAH"]
+        low: int = self._device.reg["RDBAL"]
+        high: int = self._device.reg["RDBAH"]
         return low | high << 32
 
     def _buffer_size(self) -> int:
