@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from tests.device.tiny import Tiny
-from uvtrace.device import DmaRead, DmaWrite, Interrupt, Memory, Playbook
+from uvtrace.device import DmaRead, DmaWrite, Interrupt, Memory, Playbook, on_write
 
 FRAME = b"x" * 60
 DESCRIPTOR = (0x2000).to_bytes(8, "little") + (60).to_bytes(8, "little")
@@ -20,6 +20,22 @@ def test_mapped_memory_answers_by_itself() -> None:
     assert book.frames == [FRAME]
     assert book.interrupts == [0]
     assert book.memory.read(0x100C, 4) == b"\x01\x00\x00\x00"
+
+
+def test_memory_answers_after_what_the_device_said_before() -> None:
+    class Eager(Tiny):
+        @on_write("SCRATCH")
+        async def both(self, value: int) -> None:
+            self.start(self.late())
+            self.interrupt(1)
+
+        async def late(self) -> None:
+            await self.dma_read(0x1000, 4)
+            self.interrupt(2)
+
+    book = Playbook(Eager())
+    book.memory.map(0x1000, 4)
+    book.write("SCRATCH", 0).expect(Interrupt(1), Interrupt(2)).done()
 
 
 def test_memory_that_is_only_partly_mapped_is_not_touched() -> None:

@@ -13,6 +13,7 @@ outcome is looked at: ``book.frames``, ``book.interrupts``, ``book.memory.read(â
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import TypeVar
 
@@ -72,6 +73,7 @@ class Playbook:
         self._happened: list[str] = []
         self._open: list[Command] = []
         self._reads: dict[int, DmaRead] = {}
+        self._served: deque[Completed] = deque()
         self._last_read: DmaRead | None = None
         self._answers: dict[int, Complete] = {}
         self._tag = 0
@@ -223,6 +225,13 @@ class Playbook:
         self._take(self.machine.receive(event, self.time_ns))
 
     def _take(self, commands: list[Command]) -> None:
+        self._sort(commands)
+        while self._served:  # memory answers once everything was said that was said before
+            event = self._served.popleft()
+            self._happened.append(f"> {event}")
+            self._sort(self.machine.receive(event, self.time_ns))
+
+    def _sort(self, commands: list[Command]) -> None:
         for command in commands:
             self._happened.append(f"< {command}")
             self.commands.append(command)
@@ -244,7 +253,8 @@ class Playbook:
     def _serve_read(self, read: DmaRead) -> None:
         if self.memory.holds(read.address, read.length):
             data = self.memory.read(read.address, read.length)
-            self._tell(Completed(read.tag, Status.OK, data, read.address, read.length))
+            answer = Completed(read.tag, Status.OK, data, read.address, read.length)
+            self._served.append(answer)
         else:
             self._reads[read.tag] = read
             self._open.append(read)

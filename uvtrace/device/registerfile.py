@@ -21,6 +21,7 @@ from uvtrace.registers.tables import masks
 
 Handler = Callable[..., Any]
 
+_PLANS_MAX = 4096
 _INDEX = re.compile(r"\[(\d+)\]")
 
 
@@ -315,6 +316,8 @@ class RegisterFile:
         key = (bar, offset, length, write)
         known = self._plans.get(key)
         if known is None:
+            if len(self._plans) >= _PLANS_MAX:
+                self._plans.clear()  # somebody walks through all of it
             known = self._plans[key] = list(self._parts(bar, offset, length, write))
         return known
 
