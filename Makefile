@@ -67,8 +67,8 @@ bench: packages venv
 	done
 
 traces: packages venv
-	@$(BIN)/python traces/record.py
-	@$(BIN)/python traces/record_faulty.py
+	@$(BIN)/python -m traces.record
+	@$(BIN)/python -m traces.record_faulty
 
 # --------------------------------------------------------------- kernel module
 

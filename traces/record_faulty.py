@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the recordings under ``traces/faulty/`` again: ``python traces/record_faulty.py [NAME…]``.
+"""Makes the recordings under ``traces/faulty/`` again: ``python -m traces.record_faulty [NAME…]``.
 
 One VM for each device and kernel: kmod/faulty is bound once for each fault that
 ``kmod/faulty/faults.toml`` lists for the device, between two marks. A NAME is a device
@@ -8,9 +8,6 @@ One VM for each device and kernel: kmod/faulty is bound once for each fault that
 
 from __future__ import annotations
 
-import argparse
-import logging
-import re
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -18,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uvtrace.errors import EnvironmentLacksError, UvtraceError
+from traces.making import newest_of, replaced, run, unfit
+from uvtrace.errors import UvtraceError
 from uvtrace.record import build, kernels, spec
 from uvtrace.record.session import NoProgress, Options, Result
 from uvtrace.record.vm import VmOptions, record_in_vm
@@ -48,8 +46,6 @@ for fault in {faults}; do
 done
 echo none >$module/fault
 """
-
-log = logging.getLogger("traces")
 
 
 @dataclass(frozen=True)
@@ -150,12 +146,7 @@ class Recording:
 
 def recordings() -> Iterator[Recording]:
     """One for each device and each installed kernel."""
-    complete = [kernel.release for kernel in kernels.installed() if kernel.is_complete]
-    for kernel, pattern in KERNELS.items():
-        release = next((name for name in complete if re.fullmatch(pattern, name)), None)
-        if release is None:
-            log.warning("kernel %s is not installed: its recordings are left as they are", kernel)
-            continue
+    for kernel, release in newest_of(KERNELS.items()):
         for device in document()["devices"]:
             yield Recording(device, kernel, release)
 
@@ -179,53 +170,16 @@ def make(recording: Recording) -> Result:
     Raises:
         UvtraceError: the recording is not fit to be kept.
     """
-    FOLDER.mkdir(exist_ok=True)
-    target = FOLDER / f"{recording.name}.pcapng.zst"
-    partial = FOLDER / f".{recording.name}.partial.pcapng.zst"
-    options = options_for(recording.device, recording.faults, recording.release, partial)
-    try:
+
+    def record(output: Path) -> Result:
+        options = options_for(recording.device, recording.faults, recording.release, output)
         result = record_in_vm(options, VmOptions(kernels.find(recording.release)), NoProgress())
-        if result.ended != "command" or result.exit_code != 0 or result.lost:
-            raise UvtraceError(
-                f"ended by {result.ended}, exit code {result.exit_code}, {result.lost} lost: "
-                f"{result.failure}",
-                where=recording.name,
-            )
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    return result
+        if reason := unfit(result):
+            raise UvtraceError(reason, where=recording.name)
+        return result
 
-
-def main(arguments: list[str]) -> int:
-    """Make what is asked for; one line for each."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME")
-    names = set(parser.parse_args(arguments).names)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    failures = made = 0
-    for recording in recordings():
-        if names and not names & {recording.name, recording.device, recording.kernel}:
-            continue
-        made += 1
-        try:
-            result = make(recording)
-        except EnvironmentLacksError:
-            raise
-        except UvtraceError as error:
-            failures += 1
-            log.error("%s", error)
-            continue
-        size = (FOLDER / f"{recording.name}.pcapng.zst").stat().st_size
-        log.info("%-14s %8d records %8d bytes", recording.name, result.records, size)
-        for warning in result.warnings:
-            log.info("%-14s %s", "", warning)
-    return 1 if failures or not made else 0
+    return replaced(FOLDER, recording.name, record)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except UvtraceError as error:
-        print(f"traces: {error}", file=sys.stderr)  # noqa: T201 - a script's last words
-        sys.exit(error.exit_code)
+    sys.exit(run(__doc__ or "", FOLDER, recordings, make))
