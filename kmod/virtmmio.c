@@ -12,6 +12,7 @@
  * polls would turn it into a lock-up. Whatever is not answered reads all ones.
  */
 #include <linux/nmi.h>
+#include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
 
@@ -192,6 +193,17 @@ void uv_virtmmio_fail_all(struct uv_virt *virt)
 
 /* ---- waiting ---- */
 
+/*
+ * Waiters on every CPU would keep a model on this machine from running at all. A
+ * preemptible one lets it: this is preemption, which the exception and the RCU
+ * section around it stand where RCU is preemptible, not sleep.
+ */
+static void uv_let_model_run(const struct uv_link *link)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RCU) && link->local && preemptible())
+		cond_resched();
+}
+
 /* Spin until there is an answer, or there will be none. */
 static void uv_request_wait(struct uv_virt *virt, struct uv_request *request)
 {
@@ -213,6 +225,7 @@ static void uv_request_wait(struct uv_virt *virt, struct uv_request *request)
 			expired = true;	/* a last look, should this CPU have been away */
 		}
 		touch_nmi_watchdog();
+		uv_let_model_run(link);
 		cpu_relax();
 	}
 	uv_link_poll_end(link);
