@@ -27,8 +27,9 @@ COVERED = frozenset({*JUDGES, *DUTIES, *COUNTED, *ORDER})
 
 @cache
 def covered_rules() -> tuple[Rule, ...]:
-    """The installed declarations of the rules that the reference knows."""
-    return tuple(rule for rule in installed_rules() if rule.id in COVERED)
+    """The installed declarations of the rules that the reference knows, but for contracts'."""
+    known = (rule for rule in installed_rules() if rule.id in COVERED)
+    return tuple(rule for rule in known if rule.of_contract is None)
 
 
 def engine_findings(trace: Trace) -> Counter[Finding]:

@@ -13,12 +13,12 @@ from tests.differential.random_script import Script
 from uvtrace.trace.enums import Flag, Kind, Snapshot
 from uvtrace.trace.layout import BAR
 
-_MEMORY, _IO, _PREFETCH = 0x200, 0x100, 0x2000
+_MEMORY, _IO, _PREFETCH, _WIDE = 0x200, 0x100, 0x2000, 0x100000
 
 
 def _bars(d: Device, s: Script) -> None:
     rows = np.zeros(len(d.bars), BAR)
-    flags = (_MEMORY, _IO, _MEMORY | _PREFETCH)
+    flags = (_MEMORY, _IO, _MEMORY | _PREFETCH | (_WIDE if d.wide else 0))
     for row, (number, (address, length)) in zip(rows, d.bars.items(), strict=True):
         row["index"], row["flags"], row["length"] = number, flags[number], length
         row["bus_address"] = row["phys_address"] = address

@@ -79,7 +79,7 @@ def _use_stream(d: Device, s: Script, address: int, length: int, direction: str)
         usual = direction == "FROM_DEVICE" or (direction == "BIDIRECTIONAL" and d.chance(0.5))
         _access(d, s, usual if d.chance(0.85) else not usual, at, size)
     elif what < 0.75:
-        s.sync_for_cpu(at, size, direction)
+        s.sync_for_cpu(at, size, direction if d.chance(0.9) else d.rng.choice(_DIRECTIONS))
     elif what < 0.85:
         s.sync_for_device(at, size, direction)
     else:

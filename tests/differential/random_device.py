@@ -27,7 +27,7 @@ class Device:
         rng: where chance comes from.
         name: of the function.
         bars: bus address and length by BAR: registers, I/O ports, prefetchable memory.
-        wide: BAR 0 has 64 bits.
+        wide: BAR 2 has 64 bits.
         interrupts: INTX, MSI or MSIX.
         vectors: how many of them.
         irq: Linux's number of the first.
@@ -55,7 +55,7 @@ class Device:
             rng=rng,
             name=f"0000:00:03.{number}",
             bars=bars,
-            wide=False,
+            wide=rng.random() < 0.3,
             interrupts=rng.choice(("INTX", "INTX", "MSI", "MSIX", "MSIX")),
             vectors=rng.choice((1, 2, 4)),
             irq=10 + 10 * number,
@@ -77,7 +77,12 @@ class Device:
     def config(self) -> bytes:
         """Config space as it is before the driver comes."""
         rng = self.rng
-        bars = (self.bars[0][0], self.bars[1][0] | 1, self.bars[2][0] | 8)
+        bars = (
+            self.bars[0][0],
+            self.bars[1][0] | 1,
+            self.bars[2][0] | (0xC if self.wide else 8),
+            0,
+        )
         space = bytearray(
             space_of(
                 command=self.command,

@@ -21,6 +21,9 @@ from uvtrace.trace.enums import Flag, Phase, Status
 
 def registers(d: Device, s: Script) -> None:
     """The driver reads and writes registers and ports."""
+    if d.chance(0.3):
+        for _ in range(d.rng.choice((2, 3, 4))):
+            s.mmio_read(0x8, 1)
     for _ in range(d.rng.choice((1, 2, 4))):
         offset = d.rng.choice((0x8, 0x10, 0x2000, 0x1FFFC, 0x20000, 0x12, TABLE + 12, PENDING))
         width = d.rng.choice((4, 4, 4, 4, 1, 2, 8))
@@ -52,6 +55,10 @@ def split_reads(d: Device, s: Script) -> None:
 
 def interrupts(d: Device, s: Script) -> None:
     """The device interrupts, once or in a storm."""
+    if d.interrupts == "INTX" and d.chance(0.3):
+        s.intx_assert()
+        for _ in range(4):
+            handler(d, s, 0, asserted=False)
     for _ in range(d.rng.choice((1, 1, 2, 6))):
         if d.chance(0.3):
             handler(d, s, 0, asserted=False)
@@ -120,6 +127,12 @@ def sizes(d: Device, s: Script) -> None:
             s.config_read(at, 0xFFFFFFFF & ~(d.bars[bar][1] - 1) | bar, **core)
             if d.chance(0.8):
                 s.config_write(at, d.bars[bar][0] | bar, width=4, **core)
+    if d.wide and d.chance(0.7):
+        s.config_write(BAR0 + 8, 0xFFFFFFFF, width=4, **core)
+        s.config_write(BAR0 + 12, 0xFFFFFFFF, width=4, **core)
+        for at, value in ((BAR0 + 8, d.bars[2][0] | 0xC), (BAR0 + 12, 0)):
+            if d.chance(0.7):
+                s.config_write(at, value, width=4, **core)
     s.config_write(COMMAND, d.command, **core)
 
 
@@ -169,7 +182,7 @@ def _put_right(d: Device, s: Script) -> None:
     core: dict[str, Any] = {"site": "pci_restore_state+0x20 [kernel]"}
     if d.chance(0.2):
         s.config_read(BAR0, d.rng.choice((0, d.bars[0][0])), **core)
-    for at, bar, flags in ((BAR0, 0, 0), (BAR1, 1, 1), (BAR0 + 8, 2, 8)):
+    for at, bar, flags in ((BAR0, 0, 0), (BAR1, 1, 1), (BAR0 + 8, 2, 0xC if d.wide else 8)):
         if d.chance(0.8):
             s.config_write(at, d.bars[bar][0] | flags, width=4, **core)
     if d.chance(0.8):

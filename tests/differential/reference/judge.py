@@ -6,13 +6,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from uvtrace.trace.enums import Kind
 from uvtrace.trace.trace import Trace
 
-from . import address, completions, config, dma, interrupts, power
+from . import address, completions, config, dma, interrupts, ordering, power
 from .counters import Growths, Storms
 from .duties import DUTIES, Broken, Deadlines, Duties
 from .order import trace_rules
-from .records import Event, Lost, read_events
+from .records import (
+    CONFIG,
+    DEVICE,
+    HANDLER,
+    MAKING,
+    MESSAGE,
+    MMIO,
+    PORT,
+    REMOVAL,
+    SYNC,
+    Event,
+    Lost,
+    read_events,
+)
 from .world import Function, Judge, Judges, Shared
 
 PRECEDENCE: dict[Judge, set[str]] = {
@@ -25,14 +39,22 @@ PRECEDENCE: dict[Judge, set[str]] = {
     power.pwr006: {"CFG001"},
 }
 """Of one event's findings, the rules that leave it to another one."""
-JUDGES: Judges = {
-    **address.JUDGES,
-    **completions.JUDGES,
-    **config.JUDGES,
-    **dma.JUDGES,
-    **interrupts.JUDGES,
-    **power.JUDGES,
-}
+_ACCESSES = (*CONFIG, *MMIO, *PORT)
+_SENT = (*DEVICE, *MESSAGE, Kind.INTX_ASSERT)
+FAMILIES: tuple[tuple[frozenset[int], Judges], ...] = (
+    (frozenset((*MMIO, Kind.CONFIG_WRITE, Kind.IOMAP)), address.JUDGES),
+    (frozenset((*_ACCESSES, Kind.DMA_READ)), completions.JUDGES),
+    (frozenset((*_ACCESSES, *_SENT, Kind.SNAPSHOT)), config.JUDGES),
+    (frozenset((*DEVICE, *MAKING, *REMOVAL, *SYNC, Kind.MMIO_WRITE)), dma.JUDGES),
+    (
+        frozenset((*MMIO, *_SENT, *HANDLER, Kind.CONFIG_WRITE, Kind.UNBIND)),
+        interrupts.JUDGES,
+    ),
+    (frozenset((*_ACCESSES, *_SENT)), ordering.JUDGES),
+    (frozenset((*_ACCESSES, *DEVICE, Kind.RESET, Kind.UNBIND)), power.JUDGES),
+)
+"""The rules that judge single events, and the kinds of event that each family looks at."""
+JUDGES: Judges = {rule: judges for _, family in FAMILIES for rule, judges in family.items()}
 
 
 class Reference:
@@ -77,7 +99,9 @@ class Reference:
     def _judge(self, function: Function, event: Event) -> Iterator[Broken]:
         broken = [
             (rule, judge)
-            for rule, judges in JUDGES.items()
+            for kinds, family in FAMILIES
+            if event.kind in kinds
+            for rule, judges in family.items()
             for judge in judges
             if judge(function, event)
         ]

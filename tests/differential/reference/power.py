@@ -81,6 +81,11 @@ def pwr006_msi(f: Function, e: Event) -> bool:
     return _uses(e) and f.recovery.messages_lost and f.life.handles_anything is True
 
 
+def pwr008(f: Function, e: Event) -> bool:
+    is_read = e.kind == Kind.MMIO_READ
+    return is_read and f.polling.reads(e) == f.parameter("PWR008.reads", 5000)
+
+
 JUDGES: Judges = {
     "PWR001": [pwr001_driver, pwr001_device],
     "PWR002": [pwr002, pwr002_retry],
@@ -88,5 +93,6 @@ JUDGES: Judges = {
     "PWR004": [pwr004],
     "PWR005": [pwr005],
     "PWR006": [pwr006, pwr006_msi],
+    "PWR008": [pwr008],
 }
 """Of each rule the declarations that judge single events."""

@@ -18,6 +18,7 @@ MESSAGE = (Kind.MSI, Kind.MSIX)
 REMOVAL = (Kind.UNMAP, Kind.FREE, Kind.POOL_FREE)
 MAKING = (Kind.MAP, Kind.ALLOC, Kind.POOL_ALLOC)
 SYNC = (Kind.SYNC_FOR_CPU, Kind.SYNC_FOR_DEVICE)
+HANDLER = (Kind.HANDLER_ENTER, Kind.HANDLER_EXIT)
 NO_BAR = 0xFF
 NOWHERE = 0xFFFF
 """The function of a record that belongs to none."""

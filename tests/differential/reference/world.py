@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from .device import DeviceUse
 from .life import Life
 from .mappings import Found, Mappings
+from .polling import Polling
 from .records import Event, Lost
 from .recovery import Recovery
 from .requests import Requests
@@ -47,6 +48,7 @@ class Function:
         self.life = Life()
         self.requests = Requests()
         self.vectors = Vectors()
+        self.polling = Polling()
         self.found = Found()
         """The mapping that the event in hand concerns."""
 
@@ -64,6 +66,7 @@ class Function:
         self.mappings.follow(event, self.found)
         self.vectors.follow(event, self.space)
         self.requests.follow(event)
+        self.polling.follow(event)
         self.life.follow(event)
         if snapshot_of_config(event):
             self.space = Space.of_snapshot(event.payload, event.total)
@@ -80,6 +83,7 @@ class Function:
         self.recovery.lose(lost)
         self.life.lose(lost)
         self.requests.lose(lost)
+        self.polling.lose(lost)
         self.vectors.lose(lost)
 
 
