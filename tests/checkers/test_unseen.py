@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.checkers.spaces import MSIX, config_space
+from tests.checkers.spaces import MSIX, POWER, config_space
 from tests.checkers.verdicts import judge
 from tests.story import Story
 from uvtrace.check.results import Verdict
@@ -82,3 +82,10 @@ def test_a_mapping_that_failed_before_a_loss_is_not_what_a_register_was_written_
     assert broken(failed.loss().mmio_write(0x20, 2**64 - 1, width=8), "DMA031") == []
     failed = Story().probe().map(2**64 - 1, 64, status="FAILED")
     assert broken(failed.mmio_write(0x20, 2**64 - 1, width=8), "DMA031") == [2]
+
+
+def test_a_loss_does_not_change_how_long_a_function_takes_to_wake() -> None:
+    story = Story().snapshot_config(config_space(power_state=3)).snapshot_delays(1, 100)
+    story.loss(cause="HOOK_MISSED", payload=b"request_threaded_irq")
+    story.config_write(POWER + 4, 3).config_write(POWER + 4, 0).wait(2_000_000)
+    assert broken(story.mmio_read(8), "PWR003") == []

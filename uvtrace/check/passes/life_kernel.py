@@ -158,8 +158,10 @@ def _follow(
 def _change(state: State, f: int, event: Any) -> None:
     fields = state.fields[f]
     if event.kind == LOSS:
+        # The delays are the function's own: nothing that was missed can have changed them.
+        d3hot, d3cold = fields[_D3HOT], fields[_D3COLD]
         fields[:] = -1
-        fields[_PENDING] = 0
+        fields[_PENDING], fields[_D3HOT], fields[_D3COLD] = 0, d3hot, d3cold
         state.irq_number[f] = -1
     elif event.kind == DELAYS:
         fields[_D3HOT], fields[_D3COLD] = np.int64(event.value), np.int64(event.address)
