@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,14 @@ from uvtrace.trace.layout import kinds_of, view_of
 Rows = NDArray[np.int64]
 Array = NDArray[Any]
 Filler = Callable[[Rows], Array]
+
+
+class _Told(NamedTuple):
+    """A column of some rows, as a pass told it; the others hold ``fill``."""
+
+    rows: Rows
+    values: Array
+    fill: int
 
 
 class Chunk:
@@ -43,6 +51,9 @@ class Chunk:
         self.payload = payload
         self._columns: dict[str, Array] = {}
         self._fillers: dict[str, Filler] = {}
+        self._told: dict[str, _Told] = {}
+        self._places: dict[int, tuple[Rows, NDArray[np.int32]]] = {}
+        self._found: dict[tuple[int, int], tuple[Rows, NDArray[np.int32]]] = {}
         self._rows: dict[frozenset[int], Rows] = {}
         self._latest: tuple[int, NDArray[np.int64]] | None = None
 
@@ -88,6 +99,8 @@ class Chunk:
         """A column of some rows (None: of all), shape (len(rows),)."""
         if rows is not None and name in self._fillers:
             return self._fillers[name](rows)
+        if rows is not None and name in self._told and name not in self._columns:
+            return self._take_told(name, rows)
         column = self.column(name)
         return column if rows is None else column[rows]
 
@@ -103,11 +116,12 @@ class Chunk:
         self._columns[name] = column
 
     def put_rows(self, name: str, rows: Rows, values: Array, fill: int = 0) -> None:
-        """Tell a derived column of some rows; the others hold ``fill``."""
-        dtype = np.dtype(ALL[name].dtype)
-        column = np.full(len(self), fill, dtype) if fill else np.zeros(len(self), dtype)
-        column[rows] = values
-        self._columns[name] = column
+        """Tell a derived column of some rows, ascending; the others hold ``fill``.
+
+        Only what is asked for of it is made: ``rows`` and ``values`` must stay as they are.
+        """
+        self._told[name] = _Told(rows, values, fill)
+        self._columns.pop(name, None)
 
     def put_filler(self, name: str, fill: Filler) -> None:
         """Tell how to make a derived column of given rows, when it is asked for."""
@@ -117,11 +131,59 @@ class Chunk:
         """Give back the columns: what fills them refers to the chunk, a cycle that lives on."""
         self._columns.clear()
         self._fillers.clear()
+        self._told.clear()
+        self._places.clear()
+        self._found.clear()
         self._rows.clear()
+
+    def _take_told(self, name: str, rows: Rows) -> Array:
+        told = self._told_of(name)
+        if rows is told.rows:
+            return told.values
+        if not len(told.rows):
+            return np.full(len(rows), told.fill, told.values.dtype)
+        found = self._found_among(told.rows, rows)
+        column: Array = told.values[found]
+        column[found < 0] = told.fill
+        return column
+
+    def _make_told(self, name: str) -> Array:
+        told = self._told_of(name)
+        dtype = told.values.dtype
+        column = np.full(len(self), told.fill, dtype) if told.fill else np.zeros(len(self), dtype)
+        column[told.rows] = told.values
+        return column
+
+    def _told_of(self, name: str) -> _Told:
+        """What was told of a column; its values are gathered when it is first asked for."""
+        told = self._told[name]
+        dtype = ALL[name].dtype if name in ALL else told.values.dtype
+        values = np.ascontiguousarray(told.values, dtype)
+        if values is not told.values:
+            told = self._told[name] = told._replace(values=values)
+        return told
+
+    def _found_among(self, told: Rows, rows: Rows) -> NDArray[np.int32]:
+        """Where each of ``rows`` is among those of a column, -1 where it is not.
+
+        The columns of a pass have the same rows, and those of a frame are asked for them all.
+        """
+        known = self._found.get((id(told), id(rows)))
+        if known is None:
+            if id(told) not in self._places:
+                places = np.full(len(self), -1, np.int32)
+                places[told] = np.arange(len(told), dtype=np.int32)
+                self._places[id(told)] = told, places
+            # What is held here is not made anew at the same address.
+            known = rows, self._places[id(told)][1][rows]
+            self._found[id(told), id(rows)] = known
+        return known[1]
 
     def _make(self, name: str) -> Array:
         if name in self._fillers:
             return self._fillers[name](np.arange(len(self), dtype=np.int64))
+        if name in self._told:
+            return self._make_told(name)
         if name == "kind":
             return self.kind
         if name == "function":

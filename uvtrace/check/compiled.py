@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import numba
 from numba.core.options import DefaultOptions
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 _Function = TypeVar("_Function", bound=Any)
@@ -28,10 +29,12 @@ def loop(function: _Function) -> _Function:
 
 
 def step(function: _Function) -> _Function:
-    """A function that only loops and other steps call: it becomes part of them."""
-    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, **_UNCOUNTED}
-    compiled: _Function = numba.njit(**options)(function)
-    return compiled
+    """A function that only loops and other steps call: compiled as a part of them.
+
+    Python that calls it runs it as it is written.
+    """
+    usable: _Function = register_jitable(**_UNCOUNTED)(function)
+    return usable
 
 
 @step

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,31 +14,27 @@ from uvtrace.check.columns import registers
 from uvtrace.check.compiled import loop
 from uvtrace.check.expression import Column
 from uvtrace.check.passes import registers_kernel as kernel
-from uvtrace.check.passes.registers_kernel import Numbers, Words
+from uvtrace.check.passes.registers_kernel import Numbers
 from uvtrace.check.rules import Sight
 from uvtrace.registers.map import RegisterMap
-from uvtrace.trace.enums import Flag, Kind, Phase, Snapshot, Status
-from uvtrace.trace.layout import BAR, BAR_NONE, view_of
+from uvtrace.trace.enums import Flag, Kind, Snapshot
+from uvtrace.trace.layout import BAR, view_of
 from uvtrace.trace.trace import Trace
 
 INPUTS: Final = frozenset({"reset_begun"})
 """What it reads of ``columns.recovery``."""
 
-_READS: Final = (Kind.MMIO_READ, Kind.PIO_READ)
-_ACCESSES: Final = (*_READS, Kind.MMIO_WRITE, Kind.PIO_WRITE)
+_ACCESSES: Final = (Kind.MMIO_READ, Kind.PIO_READ, Kind.MMIO_WRITE, Kind.PIO_WRITE)
 _KINDS: Final = (*_ACCESSES, Kind.RESET, Kind.POWER, Kind.PROBE, Kind.SNAPSHOT)
 _SIGHTS: Final = (Sight.MMIO, Sight.PIO, Sight.LIFE)
-_BLIND: Final = np.uint32(Flag.OUTSIDE | Flag.STALE | Flag.UNDECODED | Flag.FAR)
 _DWORD: Final = 4
-_D3HOT: Final = 3
 
 
 class _Shown(NamedTuple):
-    """Dwords that snapshots of registers tell: row, BAR, offset, value."""
+    """Dwords that snapshots of registers tell: row, place, value."""
 
     rows: list[int]
-    bars: list[int]
-    offsets: list[int]
+    keys: list[int]
     values: list[int]
 
 
@@ -68,127 +64,93 @@ class RegistersPass:
 
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
-        counted = (chunk.column("phase") != Phase.REQUEST) | ~np.isin(chunk.kind, _READS)
-        rank = np.zeros(len(chunk), np.int64)
-        kernel.ranks(chunk.function, counted, self._state.rank, rank)
         rows = chunk.rows(_KINDS)
-        element = self._elements(chunk, rows)
-        events, own = self._events(chunk, rows, element, rank)
-        told = np.full((len(kernel.NAMES), len(events.rows)), -1, np.int64)
-        values = np.zeros((len(kernel.VALUES), len(events.rows)), np.uint64)
-        kernel.follow(self._state, events, chunk.first, told, values)
-        self._tell(chunk, rows, element, events, own, told, values)
+        events = np.zeros(len(rows), kernel.EVENT)
+        kernel.gather(
+            *(chunk.kind, chunk.column("phase"), chunk.column("flags"), chunk.function, rows),
+            *(chunk.records.view(kernel.RECORD_VIEW), self._state.rank, events),
+        )
+        events["begun"] = chunk.take("reset_begun", rows)
+        self._describe(chunk, rows, events)
+        extra = self._extra(chunk)
+        own: slice | NDArray[np.bool_] = slice(None)
+        if len(extra):
+            events = np.concatenate((extra, events))
+            order = np.argsort(events["row"], kind="stable")
+            events, own = events[order], order >= len(extra)
+        told = np.zeros(len(events), kernel.TOLD)
+        if len(events):
+            kernel.follow(self._state, events, chunk.first, told)
+        told = told[own]
+        for name in kernel.NAMES:
+            if name in self._wanted:
+                chunk.put_rows(name, rows, told[name], -1 if name in kernel.EVENTS else 0)
 
     # ------------------------------------------------------------- what it is about
 
-    def _elements(self, chunk: Chunk, rows: Rows) -> NDArray[np.int32]:
+    def _describe(self, chunk: Chunk, rows: Rows, events: NDArray[np.void]) -> None:
+        """Tell which register each access meets, and whether it can reset the function."""
+        if self._map is None:
+            nothing = np.zeros(0, np.int64)
+            chunk.put_rows("register", nothing, nothing, -2)
+            chunk.put_rows("register_offset", nothing, nothing)
+            return
+        element = self._elements(self._map, chunk, rows)
+        chunk.put_rows("register", rows, element, -2)
+        if "register_offset" in self._wanted:
+            inside = chunk.column("offset")[rows] - self._map.tables.offset[element]
+            chunk.put_rows("register_offset", rows, np.where(element >= 0, inside, 0))
+        if len(rows):
+            self._resets(self._map, element, events)
+
+    def _elements(self, described: RegisterMap, chunk: Chunk, rows: Rows) -> NDArray[np.int32]:
         """By row: the register, -1 none, -2 not told."""
         element = np.full(len(rows), -2, np.int32)
-        if self._map is None:
-            return element
         bars = chunk.column("bar")[rows]
         is_write = (chunk.column("flags")[rows] & np.uint32(Flag.WRITE)) != 0
-        found = self._map.lookup(bars, chunk.column("offset")[rows], is_write)
+        found = described.lookup(bars, chunk.column("offset")[rows], is_write)
         told = np.isin(bars, list(self._bars)) & np.isin(chunk.kind[rows], _ACCESSES)
-        if self._map.partial:
+        if described.partial:
             told &= found >= 0
         element[told] = found[told]
         return element
 
-    def _events(
-        self, chunk: Chunk, rows: Rows, element: NDArray[np.int32], rank: Numbers
-    ) -> tuple[kernel.Events, NDArray[np.bool_]]:
-        """Events in order; and which of them are the records at ``rows``."""
-        bars = chunk.column("bar")[rows].astype(np.int64)
-        offsets = chunk.column("offset")[rows].astype(np.int64)
-        function = chunk.function[rows].astype(np.int64)
-        value = chunk.column("value")[rows]
-        code = self._codes(chunk, rows)
-        resets, resets_value = self._resets(function, element, bars, offsets, value, code)
-        shown = self._shown(chunk, rows)
-        lost, lost_of = chunk.losses.of(_SIGHTS)
-        count = len(lost) + len(shown.rows)
-        extra_of = [*lost_of.tolist(), *(int(chunk.function[row]) for row in shown.rows)]
-        extra_key = _keys(
-            np.array(extra_of, np.int64),
-            np.array([0] * len(lost) + shown.bars, np.int64),
-            np.array([0] * len(lost) + shown.offsets, np.int64),
-        )
-        at = np.concatenate((lost, np.array(shown.rows, np.int64), rows))
-        order = np.argsort(at, kind="stable")
-
-        def joined(extra: object, own: NDArray[Any]) -> Any:
-            return np.concatenate((np.asarray(extra, own.dtype).reshape(-1), own))[order]
-
-        none = [0] * count
-        codes = [kernel.LOSS] * len(lost) + [kernel.SHOWN] * len(shown.rows)
-        return kernel.Events(
-            rows=at[order],
-            code=joined(codes, code),
-            function=joined(extra_of, function),
-            key=joined(extra_key, _keys(function, bars, offsets)),
-            value=joined([0] * len(lost) + shown.values, value),
-            resets=joined(none, resets),
-            resets_value=joined(none, resets_value),
-            begun=joined([-1] * count, chunk.take("reset_begun", rows).astype(np.int64)),
-            rank=joined(none, rank[rows]),
-            hard=joined(none, (chunk.column("flags")[rows] & np.uint32(Flag.HARDIRQ)) != 0),
-        ), order >= count
-
-    def _codes(self, chunk: Chunk, rows: Rows) -> Numbers:
-        kind, phase = chunk.kind[rows], chunk.column("phase")[rows]
-        ok = chunk.column("status")[rows] == Status.OK
-        seen = (chunk.column("flags")[rows] & _BLIND) == 0
-        in_bar = chunk.column("bar")[rows] != BAR_NONE
-        is_read = np.isin(kind, _READS) & in_bar
-        is_write = np.isin(kind, (Kind.MMIO_WRITE, Kind.PIO_WRITE)) & in_bar
-        returned, begun = phase != Phase.REQUEST, phase != Phase.COMPLETION
-        life = view_of(chunk.records[rows], "life")
-        wakes = (kind == Kind.POWER) & (life["old_state"] >= _D3HOT)
-        resets = kind == Kind.RESET
-        return np.select(
-            [
-                is_read & seen & returned & ok,
-                is_read,
-                is_write & seen & begun,
-                resets & returned & ok,
-                resets | wakes | ((kind == Kind.PROBE) & begun),
-            ],
-            [kernel.READ, kernel.PROMPT, kernel.WRITE, kernel.RESET, kernel.BEGINS],
-            kernel.NOTHING,
-        )
-
     def _resets(
-        self,
-        function: Numbers,
-        element: NDArray[np.int32],
-        bars: Numbers,
-        offsets: Numbers,
-        value: Words,
-        code: Numbers,
-    ) -> tuple[Words, Words]:
-        """The bits, and their value, with which a write resets the function; 0 where it cannot."""
-        none = np.zeros(len(element), np.uint64)
-        if self._map is None or not len(element):
-            return none, none
-        tables = self._map.tables
+        self, described: RegisterMap, element: NDArray[np.int32], events: NDArray[np.void]
+    ) -> None:
+        """Tell the bits, and their value, with which a write resets the function; 0: it cannot."""
+        tables = described.tables
         known = element >= 0
         index = np.where(known, tables.index_into[element], -1).astype(np.int64)
         data = np.where(known, tables.data_of[element], -1).astype(np.int64)
         target = element
         if (index >= 0).any() or (data >= 0).any():
             selected = np.full(len(element), -1, np.int64)
-            _follow_index(self._selected, function, index, data, value, code, selected)
-            through = self._map.lookup(np.maximum(data, 0), np.maximum(selected, 0), selected >= 0)
+            _follow_index(self._selected, events, index, data, selected)
+            through = described.lookup(np.maximum(data, 0), np.maximum(selected, 0), selected >= 0)
             target = np.where(selected >= 0, through, element)
-        is_write = (code == kernel.WRITE) & (target >= 0)
-        resets = np.where(is_write, tables.resets[target], none)
-        return resets, np.where(is_write, tables.resets_value[target], none)
+        is_write = (events["code"] == kernel.WRITE) & (target >= 0)
+        events["resets"] = np.where(is_write, tables.resets[target], 0)
+        events["resets_value"] = np.where(is_write, tables.resets_value[target], 0)
 
-    def _shown(self, chunk: Chunk, rows: Rows) -> _Shown:
-        """What the snapshots among ``rows`` tell of registers; those of BARs are kept."""
-        shown = _Shown([], [], [], [])
-        for row in rows[chunk.kind[rows] == Kind.SNAPSHOT].tolist():
+    def _extra(self, chunk: Chunk) -> NDArray[np.void]:
+        """Losses, and then what snapshots tell of registers."""
+        lost, lost_of = chunk.losses.of(_SIGHTS)
+        shown = self._shown(chunk)
+        extra = np.zeros(len(lost) + len(shown.rows), kernel.EVENT)
+        extra["row"][: len(lost)], extra["row"][len(lost) :] = lost, shown.rows
+        extra["code"][: len(lost)], extra["code"][len(lost) :] = kernel.LOSS, kernel.SHOWN
+        extra["function"][: len(lost)] = lost_of
+        extra["function"][len(lost) :] = chunk.function[shown.rows]
+        extra["key"][len(lost) :] = np.array(shown.keys, np.uint64)
+        extra["value"][len(lost) :] = np.array(shown.values, np.uint64)
+        extra["begun"] = -1
+        return extra
+
+    def _shown(self, chunk: Chunk) -> _Shown:
+        """What snapshots tell of registers; those of BARs are kept."""
+        shown = _Shown([], [], [])
+        for row in chunk.rows((Kind.SNAPSHOT,)).tolist():
             record = chunk.records[row : row + 1]
             topic, function = int(view_of(record, "meta")["topic"][0]), int(chunk.function[row])
             if topic == Snapshot.BARS:
@@ -207,63 +169,20 @@ class RegistersPass:
             if base <= address < base + length:
                 for at in range(0, len(contents) - _DWORD + 1, _DWORD):
                     shown.rows.append(row)
-                    shown.bars.append(bar)
-                    shown.offsets.append(address - base + at)
+                    shown.keys.append(kernel.key_of(function, bar, address - base + at))
                     shown.values.append(int.from_bytes(contents[at : at + _DWORD], "little"))
-
-    # ---------------------------------------------------------------- what is told
-
-    def _tell(
-        self,
-        chunk: Chunk,
-        rows: Rows,
-        element: NDArray[np.int32],
-        events: kernel.Events,
-        own: NDArray[np.bool_],
-        told: Numbers,
-        values: Words,
-    ) -> None:
-        chunk.put_rows("register", rows, element, -2)
-        if "register_offset" in self._wanted:
-            inside = np.zeros(len(rows), np.uint64)
-            if self._map is not None:
-                starts = self._map.tables.offset[element]
-                inside = np.where(element >= 0, chunk.column("offset")[rows] - starts, inside)
-            chunk.put_rows("register_offset", rows, inside)
-        for name, column in zip(kernel.NAMES, told, strict=True):
-            if name in self._wanted:
-                fill = -1 if name in kernel.EVENTS else 0
-                column = np.where(column < 0, fill, column)
-                chunk.put_rows(name, events.rows[own], column[own], fill)
-        for name, column in zip(kernel.VALUES, values, strict=True):
-            if name in self._wanted:
-                chunk.put_rows(name, events.rows[own], column[own])
-
-
-def _keys(function: Numbers, bar: Numbers, offset: Numbers) -> Words:
-    """A number for each place, other than 0: function + 1, BAR, and 48 bits of offset."""
-    place = offset.astype(np.uint64) & np.uint64((1 << 48) - 1)
-    bars = (bar.astype(np.uint64) & np.uint64(7)) << np.uint64(48)
-    keys: Words = (function + 1).astype(np.uint64) << np.uint64(51) | bars | place
-    return keys
 
 
 @loop
 def _follow_index(
-    kept: Numbers,
-    function: Numbers,
-    index: Numbers,
-    data: Numbers,
-    value: Words,
-    code: Numbers,
-    selected: Numbers,
+    kept: Numbers, events: NDArray[np.void], index: Numbers, data: Numbers, selected: Numbers
 ) -> None:
     """Of each access to a data register, the offset that its index register selected."""
-    for i in range(len(function)):
-        f = function[i]
+    for i in range(len(events)):
+        f = events[i].function
         if f < 0 or f >= len(kept):
             continue
-        if index[i] >= 0 and code[i] == kernel.WRITE:
-            kept[f] = np.int64(value[i])
+        if index[i] >= 0 and events[i].code == kernel.WRITE:
+            kept[f] = np.int64(events[i].value)
         if data[i] >= 0:
             selected[i] = kept[f]

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uvtrace.check.columns import registers
 from uvtrace.check.compiled import loop, step
+from uvtrace.check.passes.record_view import record_view
+from uvtrace.trace.enums import Flag, Kind, Phase, Status
+from uvtrace.trace.layout import ACCESS, BAR_NONE, LIFE
 
 Numbers = NDArray[np.int64]
 Words = NDArray[np.uint64]
@@ -23,11 +27,15 @@ PLACES: Final = 1 << 15
 _PROBES: Final = 16
 
 EVENTS: Final = ("last_written", "last_read", "same_since", "reset_seen")
-COUNTS: Final = ("same_reads", "writes_since_reset", "reads_since_reset", "read_in_handler")
-VALUES: Final = ("last_written_value", "last_read_value", "observed_bits", "pending_bits")
-NAMES: Final = (*EVENTS, *COUNTS)
-_WRITTEN, _LAST_READ, _SINCE, _SEEN, _SAME, _WRITES, _READS, _HANDLER = range(len(NAMES))
-_WROTE, _GAVE, _OBSERVED, _PENDING = range(len(VALUES))
+NAMES: Final = (
+    *(*EVENTS, "same_reads", "writes_since_reset", "reads_since_reset", "read_in_handler"),
+    *("last_written_value", "last_read_value", "observed_bits", "pending_bits"),
+)
+"""The columns that the loop tells; those of EVENTS are -1 where there is no event."""
+TOLD: Final = np.dtype(
+    [(column.name, column.dtype) for column in registers.COLUMNS if column.name in NAMES],
+    align=True,
+)
 
 PLACE: Final = np.dtype(
     [
@@ -60,20 +68,42 @@ class State(NamedTuple):
     rank: Numbers
 
 
-class Events(NamedTuple):
-    """What happened, in order. ``key``: the place; ``resets``: bits that, with ``resets_value``,
-    reset the function; ``rank``: how many records its function had before."""
+RECORD_VIEW: Final = record_view(
+    ("kind", "phase", "status", "flags", "function", "value"),
+    {"bar": (ACCESS, "bar"), "offset": (ACCESS, "offset"), "old_state": (LIFE, "old_state")},
+)
+"""A record, as the fields that the loop needs of it."""
 
-    rows: Numbers
-    code: Numbers
-    function: Numbers
-    key: Words
-    value: Words
-    resets: Words
-    resets_value: Words
-    begun: Numbers
-    rank: Numbers
-    hard: NDArray[np.bool_]
+EVENT: Final = np.dtype(
+    [
+        ("row", np.int64),
+        ("function", np.int64),
+        ("key", np.uint64),
+        ("value", np.uint64),
+        ("resets", np.uint64),
+        ("resets_value", np.uint64),
+        ("begun", np.int64),
+        ("rank", np.int64),
+        ("code", np.uint8),
+        ("hard", np.bool_),
+    ],
+    align=True,
+)
+"""What happened. ``key``: the place; ``resets``: bits that, with ``resets_value``, reset the
+function; ``begun``: the reset begun by hand; ``rank``: records of its function before it."""
+
+_MMIO_READ, _MMIO_WRITE = int(Kind.MMIO_READ), int(Kind.MMIO_WRITE)
+_PIO_READ, _PIO_WRITE = int(Kind.PIO_READ), int(Kind.PIO_WRITE)
+_RESET, _POWER, _PROBE = int(Kind.RESET), int(Kind.POWER), int(Kind.PROBE)
+_REQUEST, _COMPLETION, _OK = int(Phase.REQUEST), int(Phase.COMPLETION), int(Status.OK)
+_BLIND: Final = np.uint32(Flag.OUTSIDE | Flag.STALE | Flag.UNDECODED | Flag.FAR)
+_HARD, _FAR = np.uint32(Flag.HARDIRQ), np.uint32(Flag.FAR)
+_D3HOT: Final = 3
+
+
+def key_of(function: int, bar: int, offset: int) -> int:
+    """A number for each place, other than 0: function + 1, BAR, and 48 bits of offset."""
+    return ((function + 1) << 51 | (bar & 7) << 48 | offset & ((1 << 48) - 1)) & ((1 << 64) - 1)
 
 
 def new_state(functions: int) -> State:
@@ -88,23 +118,75 @@ def new_state(functions: int) -> State:
 
 
 @loop
-def ranks(
-    function: NDArray[np.uint16], counted: NDArray[np.bool_], rank: Numbers, found: Numbers
+def gather(
+    kind: NDArray[np.uint8],
+    phase: NDArray[np.uint8],
+    flags: NDArray[np.uint32],
+    function: NDArray[np.uint16],
+    rows: Numbers,
+    records: NDArray[np.void],
+    rank: Numbers,
+    events: NDArray[np.void],
 ) -> None:
-    """Fill in how many counted records of its function came before each; ``rank`` goes on."""
-    for row in range(len(function)):
-        f = int(function[row])
-        if f < len(rank):
-            found[row] = rank[f]
-            rank[f] += counted[row]
+    """Fill in the events of a chunk, other than what the map tells of them.
+
+    Args:
+        kind, phase, flags, function: of all its records.
+        rows: those that are events, ascending.
+        records: all of them, dtype RECORD_VIEW.
+        rank: records of each function before the chunk; goes on.
+        events: dtype EVENT, of each of ``rows``.
+    """
+    at = 0
+    for row in range(len(kind)):
+        f = np.int64(function[row])
+        if at < len(rows) and rows[at] == row:
+            event = events[at]
+            event.row = row
+            _gather_one(records[row], event)
+            event.rank = rank[f] if f < len(rank) else 0
+            at += 1
+        asks = phase[row] == _REQUEST and (kind[row] == _MMIO_READ or kind[row] == _PIO_READ)
+        # The other end's record of a message is nothing more that happened.
+        if f < len(rank) and not asks and not flags[row] & _FAR:
+            rank[f] += 1
+
+
+@step
+def _gather_one(record: Any, event: Any) -> None:
+    f, bar = np.uint64(record.function), np.uint64(record.bar)
+    place = np.uint64(record.offset) & np.uint64((1 << 48) - 1)
+    event.function = record.function
+    event.key = (f + np.uint64(1)) << np.uint64(51) | (bar & np.uint64(7)) << np.uint64(48) | place
+    event.value = record.value
+    event.code = _code(record)
+    event.hard = (record.flags & _HARD) != 0
+
+
+@step
+def _code(record: Any) -> int:
+    kind, in_bar = record.kind, record.bar != BAR_NONE
+    seen = (record.flags & _BLIND) == 0
+    returned, begun = record.phase != _REQUEST, record.phase != _COMPLETION
+    ended = returned and record.status == _OK
+    if in_bar and kind in (_MMIO_READ, _PIO_READ):
+        return READ if seen and ended else PROMPT
+    if in_bar and kind in (_MMIO_WRITE, _PIO_WRITE):
+        return WRITE if seen and begun else NOTHING
+    if kind == _RESET:
+        return RESET if ended else BEGINS
+    wakes = kind == _POWER and record.old_state >= _D3HOT
+    return BEGINS if wakes or (kind == _PROBE and begun) else NOTHING
 
 
 @loop
-def follow(state: State, events: Events, first: int, told: Numbers, values: Words) -> None:
-    """Follow events; fill ``told`` (a row for each of NAMES) and ``values`` (of VALUES)."""
-    for i in range(len(events.rows)):
-        f, code = events.function[i], events.code[i]
-        position = first + events.rows[i]
+def follow(state: State, events: NDArray[np.void], first: int, told: NDArray[np.void]) -> None:
+    """Follow events, dtype EVENT; fill ``told``, dtype TOLD, zeroed."""
+    for i in range(len(events)):
+        event, one = events[i], told[i]
+        one.last_written, one.last_read, one.same_since, one.reset_seen = -1, -1, -1, -1
+        f, code = event.function, event.code
+        position = first + event.row
         if code == LOSS:
             _forget(state, f)
         if f < 0 or f >= len(state.epoch) or code == NOTHING:
@@ -113,18 +195,18 @@ def follow(state: State, events: Events, first: int, told: Numbers, values: Word
             _reset(state, f, -1)
         elif code == RESET:
             _reset(state, f, position)
-        if events.begun[i] >= 0 and events.begun[i] != state.begun[f]:
-            state.begun[f] = events.begun[i]
-            _reset(state, f, events.begun[i])
+        if event.begun >= 0 and event.begun != state.begun[f]:
+            state.begun[f] = event.begun
+            _reset(state, f, event.begun)
         if code in (READ, WRITE, PROMPT, SHOWN):
-            place = _place(state, f, events.key[i])
-            _tell(state, place, f, i, told, values)
+            place = _place(state, f, event.key)
+            _tell(place, state.seen[f], one)
             if code == READ:
-                _read(state, events, place, i, position, told)
+                _read(event, place, position, one)
             elif code == WRITE:
-                _write(state, events, place, i, position)
+                _write(state, event, place, position)
             elif code == SHOWN:
-                place["pending"] = events.value[i]
+                place.pending = event.value
 
 
 @step
@@ -133,8 +215,8 @@ def _forget(state: State, f: int) -> None:
         if f < 0 or each == f:
             _reset(state, each, -1)
     for place in state.places:
-        if f < 0 or np.int64(place["key"] >> np.uint64(51)) == f + 1:
-            place["key"] = 0
+        if f < 0 or np.int64(place.key >> np.uint64(51)) == f + 1:
+            place.key = 0
 
 
 @step
@@ -144,77 +226,74 @@ def _reset(state: State, f: int, seen: int) -> None:
 
 
 @step
-def _place(state: State, f: int, key: int) -> np.void:
+def _place(state: State, f: int, key: Any) -> Any:
     """Where a place is remembered; made, or made over, where it was not."""
     home = np.int64((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(49)) % PLACES
     chosen = home
     for probe in range(_PROBES):
         slot = (home + probe) % PLACES
-        if state.places[slot]["key"] == key:
+        if state.places[slot].key == key:
             chosen = slot
             break
-        if state.places[slot]["key"] == 0:
+        if state.places[slot].key == 0:
             chosen = slot
             break
-    place: np.void = state.places[chosen]
-    if place["key"] != key:
-        place["key"] = key
-        place["written"], place["read"] = -1, -1
-        place["in_handler"] = 0
-        place["epoch"] = 0
-    if place["epoch"] != state.epoch[f]:
-        place["epoch"] = state.epoch[f]
-        place["writes"], place["reads"] = 0, 0
-        place["since"], place["same"], place["rank"] = -1, 0, -2
-        place["observed"], place["pending"] = 0, 0
+    place = state.places[chosen]
+    if place.key != key:
+        place.key = key
+        place.written, place.read = -1, -1
+        place.in_handler = 0
+        place.epoch = 0
+    if place.epoch != state.epoch[f]:
+        place.epoch = state.epoch[f]
+        place.writes, place.reads = 0, 0
+        place.since, place.same, place.rank = -1, 0, -2
+        place.observed, place.pending = 0, 0
     return place
 
 
 @step
-def _tell(state: State, place: np.void, f: int, i: int, told: Numbers, values: Words) -> None:
-    told[_WRITTEN, i], told[_LAST_READ, i] = place["written"], place["read"]
-    told[_SINCE, i], told[_SEEN, i] = place["since"], state.seen[f]
-    told[_SAME, i] = 0
-    told[_WRITES, i], told[_READS, i] = place["writes"], place["reads"]
-    told[_HANDLER, i] = place["in_handler"]
-    values[_WROTE, i] = place["wrote"] if place["written"] >= 0 else np.uint64(0)
-    values[_GAVE, i] = place["gave"] if place["read"] >= 0 else np.uint64(0)
-    values[_OBSERVED, i], values[_PENDING, i] = place["observed"], place["pending"]
+def _tell(place: Any, seen: int, one: Any) -> None:
+    one.last_written, one.last_read = place.written, place.read
+    one.same_since, one.reset_seen = place.since, seen
+    one.writes_since_reset, one.reads_since_reset = place.writes, place.reads
+    one.read_in_handler = place.in_handler
+    one.last_written_value = place.wrote if place.written >= 0 else np.uint64(0)
+    one.last_read_value = place.gave if place.read >= 0 else np.uint64(0)
+    one.observed_bits, one.pending_bits = place.observed, place.pending
 
 
 @step
-def _read(
-    state: State, events: Events, place: np.void, i: int, position: int, told: Numbers
-) -> None:
-    value = events.value[i]
-    goes_on = place["same"] > 0 and place["gave"] == value and place["rank"] + 1 == events.rank[i]
+def _read(event: Any, place: Any, position: int, one: Any) -> None:
+    value = event.value
+    goes_on = place.same > 0 and place.gave == value and place.rank + 1 == event.rank
     if not goes_on:
-        place["same"], place["since"] = 0, position
-    place["same"] += 1
-    place["rank"] = events.rank[i]
-    place["read"], place["gave"] = position, value
-    place["reads"] += 1
-    place["observed"] |= value
-    place["pending"] &= ~value
-    if events.hard[i]:
-        place["in_handler"] = 1
-    told[_SAME, i], told[_SINCE, i] = place["same"], place["since"]
+        place.same, place.since = 0, position
+    place.same += 1
+    place.rank = event.rank
+    place.read, place.gave = position, value
+    place.reads += 1
+    place.observed |= value
+    place.pending &= ~value
+    if event.hard:
+        place.in_handler = 1
+    one.same_reads, one.same_since = place.same, place.since
 
 
 @step
-def _write(state: State, events: Events, place: np.void, i: int, position: int) -> None:
-    f, value, resets = events.function[i], events.value[i], events.resets[i]
+def _write(state: State, event: Any, place: Any, position: int) -> None:
+    f, value, resets = event.function, event.value, event.resets
     # Writing a 1 resets whatever was there; a 0 only where there was none before.
-    known = place["writes"] > 0 or place["reads"] > 0 or events.resets_value[i] != 0
-    newest = place["wrote"] if place["written"] > place["read"] else place["gave"]
-    was = events.resets_value[i] == 0 and known and (newest & resets) == 0
-    place["written"], place["wrote"] = position, value
-    place["writes"] += 1
-    place["observed"] = 0
-    place["pending"] &= ~value
-    place["same"] = 0
-    if resets != 0 and (value & resets) == events.resets_value[i] and not was:
+    known = place.writes > 0 or place.reads > 0 or event.resets_value != 0
+    newest = place.wrote if place.written > place.read else place.gave
+    was = event.resets_value == 0 and known and (newest & resets) == 0
+    place.written, place.wrote = position, value
+    place.writes += 1
+    place.observed = 0
+    place.pending &= ~value
+    place.same = 0
+    if resets != 0 and (value & resets) == event.resets_value and not was:
         _reset(state, f, position if known else -1)
         # The write itself is of the time after the reset: it must not be taken for one before.
-        place["epoch"] = state.epoch[f]
-        place["writes"], place["reads"] = 1, 0
+        place.epoch = state.epoch[f]
+        place.writes, place.reads = 1, 0

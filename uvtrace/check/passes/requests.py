@@ -13,7 +13,7 @@ from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import requests
 from uvtrace.check.compiled import loop, step
 from uvtrace.check.expression import Column, EventColumn
-from uvtrace.check.keys import keys_of
+from uvtrace.check.passes.record_view import record_view
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Flag, Kind, Phase, Status
 from uvtrace.trace.trace import Trace
@@ -40,27 +40,33 @@ _SLOT: Final = np.dtype(
         ("used", np.uint8),
     ]
 )
-_TOLD: Final = np.dtype([(column.name, column.dtype) for column in requests.COLUMNS])
+_TOLD: Final = np.dtype([(column.name, column.dtype) for column in requests.COLUMNS], align=True)
+_RECORD: Final = record_view(
+    (
+        *("kind", "phase", "status", "flags", "function", "time_ns", "duration_ns"),
+        *("address", "length", "tag"),
+    )
+)
 
 _DMA_READ, _RESET = int(Kind.DMA_READ), int(Kind.RESET)
 _REQUEST, _COMPLETION, _WHOLE = int(Phase.REQUEST), int(Phase.COMPLETION), int(Phase.WHOLE)
 _OK: Final = int(Status.OK)
 _FAR: Final = np.uint32(Flag.FAR)
-_LOSS: Final = 254
+_MIX, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
 
 
 class _Events(NamedTuple):
-    row: NDArray[np.int64]
-    kind: NDArray[np.int64]
-    phase: NDArray[np.int64]
-    status: NDArray[np.int64]
-    function: NDArray[np.int64]
-    key: NDArray[np.uint64]
-    tag: NDArray[np.uint64]
-    address: NDArray[np.uint64]
-    length: NDArray[np.uint64]
-    time_ns: NDArray[np.int64]
-    duration_ns: NDArray[np.int64]
+    """The records of a chunk, dtype _RECORD, and what to look at.
+
+    ``rows``: the events, ascending. ``lost``, ``lost_of``: rows before which something was lost,
+    and of which function (-1: of all). ``first``: the position of the first record.
+    """
+
+    records: NDArray[np.void]
+    rows: NDArray[np.int64]
+    lost: NDArray[np.int64]
+    lost_of: NDArray[np.int64]
+    first: int
 
 
 class RequestsPass:
@@ -75,41 +81,16 @@ class RequestsPass:
 
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
-        events = self._events(chunk)
-        told = np.zeros(len(events.row), _TOLD)
-        _follow(self._slots, self._counts, events, chunk.first, told)
-        own = events.kind != _LOSS
+        rows = chunk.rows(_KINDS)
+        told = np.zeros(len(rows), _TOLD)
+        lost, lost_of = chunk.losses.of([Sight.CPL])
+        events = _Events(chunk.records.view(_RECORD), rows, lost, lost_of, chunk.first)
+        if len(rows) or len(lost):
+            _follow(self._slots, self._counts, events, told)
         for column in self.columns:
             if column.name in self._wanted:
                 fill = -1 if isinstance(column, EventColumn) else 0
-                chunk.put_rows(column.name, events.row[own], told[column.name][own], fill)
-
-    def _events(self, chunk: Chunk) -> _Events:
-        rows = chunk.rows(_KINDS)
-        # A message that has a record at each end is paired where it starts: at the host.
-        rows = rows[(chunk.column("flags")[rows] & _FAR) == 0]
-        lost, lost_of = chunk.losses.of([Sight.CPL])
-        merged = np.concatenate((lost, rows))
-        order = np.argsort(merged, kind="stable")
-        at, is_loss = merged[order], (np.arange(len(merged)) < len(lost))[order]
-        kind = chunk.kind[at].astype(np.int64)
-        kind[is_loss] = _LOSS
-        function = chunk.function[at].astype(np.int64)
-        function[is_loss] = lost_of
-        tag = chunk.column("tag")[at]
-        return _Events(
-            row=at,
-            kind=kind,
-            phase=chunk.column("phase")[at].astype(np.int64),
-            status=chunk.column("status")[at].astype(np.int64),
-            function=function,
-            key=keys_of(function, (kind, tag)),
-            tag=tag,
-            address=chunk.column("address")[at],
-            length=chunk.column("length")[at],
-            time_ns=chunk.column("time_ns")[at],
-            duration_ns=chunk.column("duration_ns")[at].astype(np.int64),
-        )
+                chunk.put_rows(column.name, rows, told[column.name], fill)
 
 
 @loop
@@ -117,58 +98,72 @@ def _follow(
     slots: NDArray[np.void],
     counts: NDArray[np.int64],
     events: _Events,
-    first: int,
     told: NDArray[np.void],
 ) -> None:
-    last = len(counts) - 1
-    for i in range(len(events.row)):
-        one = told[i]
-        one.request, one.latency_ns = -1, -1
-        f = events.function[i]
-        if events.kind[i] == _LOSS:
-            _forget(slots, counts, f)
+    last, following = len(counts) - 1, 0
+    for i in range(len(events.rows)):
+        row, one = events.rows[i], told[i]
+        while following < len(events.lost) and events.lost[following] <= row:
+            _forget(slots, counts, events.lost_of[following])
+            following += 1
+        record, position = events.records[row], events.first + row
+        one.request = -1
+        # A message that has a record at each end is paired where it starts: at the host.
+        if record.flags & _FAR:
             continue
-        f = min(f, last)
+        one.latency_ns = -1
+        f: Any = min(np.int64(record.function), last)
         one.outstanding, one.outstanding_dma = counts[f, 0], counts[f, 1]
-        if events.kind[i] == _RESET:
-            if events.phase[i] != _REQUEST:
+        if record.kind == _RESET:
+            if record.phase != _REQUEST:
                 _forget(slots, counts, f)
-        elif events.phase[i] == _WHOLE:
-            one.latency_ns = events.duration_ns[i]
-            one.request = first + events.row[i]
-            one.request_length, one.request_address = events.length[i], events.address[i]
-        elif events.tag[i] != 0:
-            _pair(slots, counts, events, i, f, first, one)
+        elif record.phase == _WHOLE:
+            one.latency_ns = record.duration_ns
+            one.request = position
+            one.request_length, one.request_address = record.length, record.address
+        elif record.tag != 0:
+            _pair(slots, counts, record, f, position, one)
+    for each in range(following, len(events.lost)):
+        _forget(slots, counts, events.lost_of[each])
+
+
+@step
+def _key(record: Any) -> Any:
+    """A number that stands for function, kind and tag."""
+    key = (np.uint64(record.function) + np.uint64(1)) * _MIX
+    key = (key ^ (key >> _SHIFT)) * _MIX + np.uint64(record.kind)
+    key = (key ^ (key >> _SHIFT)) * _MIX + np.uint64(record.tag)
+    return (key ^ (key >> _SHIFT)) * _MIX
 
 
 @step
 def _pair(
     slots: NDArray[np.void],
     counts: NDArray[np.int64],
-    events: _Events,
-    i: int,
+    record: Any,
     f: int,
-    first: int,
+    position: int,
     one: Any,
 ) -> None:
-    found = _find(slots, events.key[i])
+    key, time_ns = _key(record), np.int64(record.time_ns)
+    found = _find(slots, key)
     if found >= 0:
         slot = slots[found]
         one.request = slot.position
         one.request_length, one.request_address = slot.length, slot.address
         one.completed_bytes = slot.completed
         one.last_completion_address = slot.last_address
-        one.latency_ns = events.time_ns[i] - slot.time_ns
-    if events.phase[i] == _REQUEST:
+        one.latency_ns = time_ns - slot.time_ns
+    if record.phase == _REQUEST:
         if found >= 0:
             _release(slots, counts, found)
-        _open(slots, counts, events, i, f, first)
-    elif events.phase[i] == _COMPLETION and found >= 0:
+        _open(slots, counts, record, key, f, position)
+    elif record.phase == _COMPLETION and found >= 0:
         slot = slots[found]
-        slot.completed += events.length[i]
-        slot.last_address = events.address[i]
-        whole = slot.completed >= slot.length or events.kind[i] != _DMA_READ
-        if whole or events.status[i] != _OK:
+        slot.completed += record.length
+        slot.last_address = record.address
+        whole = slot.completed >= slot.length or record.kind != _DMA_READ
+        if whole or record.status != _OK:
             _release(slots, counts, found)
 
 
@@ -186,12 +181,12 @@ def _find(slots: NDArray[np.void], key: np.uint64) -> int:
 def _open(
     slots: NDArray[np.void],
     counts: NDArray[np.int64],
-    events: _Events,
-    i: int,
+    record: Any,
+    key: Any,
     f: int,
-    first: int,
+    position: int,
 ) -> None:
-    base = np.int64(events.key[i] >> np.uint64(20)) & (len(slots) - 1)
+    base = np.int64(key >> np.uint64(20)) & (len(slots) - 1)
     chosen = base
     for way in range(_WAYS):
         place = (base + way) & (len(slots) - 1)
@@ -204,10 +199,10 @@ def _open(
         # The oldest makes room: what completes it later is taken for unexpected.
         _release(slots, counts, chosen)
     slot = slots[chosen]
-    slot.key, slot.length, slot.address = events.key[i], events.length[i], events.address[i]
+    slot.key, slot.length, slot.address = key, record.length, record.address
     slot.completed, slot.last_address = np.uint64(0), np.uint64(0)
-    slot.position, slot.time_ns = first + events.row[i], events.time_ns[i]
-    slot.function, slot.is_dma, slot.used = f, events.kind[i] == _DMA_READ, 1
+    slot.position, slot.time_ns = position, np.int64(record.time_ns)
+    slot.function, slot.is_dma, slot.used = f, record.kind == _DMA_READ, 1
     counts[f, 0] += 1
     counts[f, 1] += slot.is_dma
 

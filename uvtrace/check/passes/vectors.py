@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.chunk import Chunk, Rows
+from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import vectors
 from uvtrace.check.compiled import loop, step
 from uvtrace.check.expression import Column
+from uvtrace.check.passes.record_view import record_view
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Flag, Kind, Phase
+from uvtrace.trace.layout import ACCESS, BUS
 from uvtrace.trace.trace import Trace
 
 Numbers = NDArray[np.int64]
 
-INPUTS: Final = frozenset({"msix_table_bar", "msix_table_offset", "msix_table_size"})
+_TABLE: Final = ("msix_table_bar", "msix_table_offset", "msix_table_size")
+INPUTS: Final = frozenset(_TABLE)
 """What it reads of config state: where the table is."""
 
 _SIGHTS: Final = (Sight.MMIO, Sight.IRQ, Sight.ISR, Sight.LIFE)
@@ -29,18 +32,25 @@ _KINDS: Final = (
     *(Kind.MSIX, Kind.INTX_ASSERT, Kind.INTX_DEASSERT),
     *(Kind.HANDLER_ENTER, Kind.HANDLER_EXIT, Kind.RESET),
 )
-_NAMES: Final = tuple(column.name for column in vectors.COLUMNS)
-_MASKED, _ADDRESS, _DATA, _WRITTEN, _ASSERTED, _SINCE, _TOUCHED = range(len(_NAMES))
+_TOLD: Final = np.dtype([(column.name, column.dtype) for column in vectors.COLUMNS], align=True)
+_RECORD: Final = record_view(
+    ("kind", "phase", "flags", "tid", "cpu", "function", "value"),
+    {
+        "bar": (ACCESS, "bar"),
+        "width": (ACCESS, "width"),
+        "offset": (ACCESS, "offset"),
+        "vector": (BUS, "vector"),
+    },
+)
 _MMIO_WRITE, _MSIX, _RESET = int(Kind.MMIO_WRITE), int(Kind.MSIX), int(Kind.RESET)
 _ASSERT, _DEASSERT = int(Kind.INTX_ASSERT), int(Kind.INTX_DEASSERT)
-_ENTER, _EXIT = int(Kind.HANDLER_ENTER), int(Kind.HANDLER_EXIT)
+_ENTER: Final = int(Kind.HANDLER_ENTER)
 _LAST_ACCESS: Final = int(Kind.PIO_WRITE)
-_LOSS: Final = 254
 _ENTRY_BYTES, _VECTORS = 16, 2048
 _CPUS: Final = 4096
 _THREADS: Final = 1 << 16
-_HARD: Final = int(Flag.HARDIRQ)
-_OWN: Final = int(Flag.OUTSIDE | Flag.STALE)
+_HARD: Final = np.uint32(Flag.HARDIRQ)
+_OWN: Final = np.uint32(Flag.OUTSIDE | Flag.STALE)
 _COMPLETION: Final = int(Phase.COMPLETION)
 
 
@@ -59,21 +69,19 @@ class _State(NamedTuple):
 
 
 class _Events(NamedTuple):
+    """The records of a chunk, dtype _RECORD, and what to look at.
+
+    ``rows``: the events, ascending. ``lost``, ``lost_of``: rows before which something was lost,
+    and of which function (-1: of all). ``table``: BAR, offset and size of the MSI-X table as in
+    force at each MMIO write, shape (writes, 3). ``first``: the position of the first record.
+    """
+
+    records: NDArray[np.void]
     rows: Numbers
-    kind: Numbers
-    function: Numbers
-    phase: Numbers
-    flags: Numbers
-    context: Numbers
-    tid: Numbers
-    bar: Numbers
-    offset: Numbers
-    width: Numbers
-    value: NDArray[np.uint64]
-    vector: Numbers
-    table_bar: Numbers
-    table_offset: Numbers
-    table_size: Numbers
+    lost: Numbers
+    lost_of: Numbers
+    table: Numbers
+    first: int
 
 
 class VectorsPass:
@@ -83,6 +91,7 @@ class VectorsPass:
 
     def __init__(self, trace: Trace, wanted: AbstractSet[str]) -> None:
         functions = max(len(trace.functions), 1)
+        self._wanted = wanted
         self._state = _State(
             entries=np.full((functions, _VECTORS, 4), -1, np.int64),
             written=np.full((functions, _VECTORS), -1, np.int64),
@@ -92,73 +101,60 @@ class VectorsPass:
 
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
-        events = _events(chunk, chunk.rows(_KINDS))
-        told = np.full((len(_NAMES), len(events.rows)), -1, np.int64)
-        _follow(self._state, events, chunk.first, told)
-        own = events.kind != _LOSS
-        for name, values in zip(_NAMES, told, strict=True):
-            chunk.put_rows(name, events.rows[own], values[own], -1)
-
-
-def _events(chunk: Chunk, rows: Rows) -> _Events:
-    lost, lost_of = chunk.losses.of(_SIGHTS)
-    merged = np.concatenate((lost, rows))
-    order = np.argsort(merged, kind="stable")
-    at, is_loss = merged[order], (np.arange(len(merged)) < len(lost))[order]
-
-    def column(name: str) -> Numbers:
-        return chunk.column(name)[at].astype(np.int64)
-
-    kind, function = chunk.kind[at].astype(np.int64), column("function")
-    kind[is_loss], function[is_loss] = _LOSS, lost_of
-    flags, tid = column("flags"), column("tid")
-    # A handler's thread may move from CPU to CPU; what else runs in a thread is none of it.
-    in_thread = (flags & _HARD) == 0
-    context = np.where(in_thread, _CPUS + tid % _THREADS, column("cpu") % _CPUS)
-    # As in force at each event: taken of these rows only, as they are told from versions.
-    return _Events(
-        rows=at,
-        kind=kind,
-        function=function,
-        phase=column("phase"),
-        flags=flags,
-        context=context,
-        tid=np.where(in_thread, tid, -1),
-        bar=column("bar"),
-        offset=np.minimum(chunk.column("offset")[at], np.uint64(2**62)).astype(np.int64),
-        width=column("width"),
-        value=chunk.column("value")[at],
-        vector=column("vector"),
-        table_bar=chunk.take("msix_table_bar", at).astype(np.int64),
-        table_offset=chunk.take("msix_table_offset", at).astype(np.int64),
-        table_size=chunk.take("msix_table_size", at).astype(np.int64),
-    )
+        rows, writes = chunk.rows(_KINDS), chunk.rows((Kind.MMIO_WRITE,))
+        # Taken of these rows only, as they are told from versions.
+        table = np.empty((len(writes), len(_TABLE)), np.int64)
+        for at, name in enumerate(_TABLE):
+            table[:, at] = chunk.take(name, writes)
+        lost, lost_of = chunk.losses.of(_SIGHTS)
+        told = np.zeros(len(rows), _TOLD)
+        events = _Events(chunk.records.view(_RECORD), rows, lost, lost_of, table, chunk.first)
+        if len(rows) or len(lost):
+            _follow(self._state, events, told)
+        for column in self.columns:
+            if column.name in self._wanted:
+                chunk.put_rows(column.name, rows, told[column.name], -1)
 
 
 @loop
-def _follow(state: _State, events: _Events, first: int, told: Numbers) -> None:
-    functions = len(state.line)
+def _follow(state: _State, events: _Events, told: NDArray[np.void]) -> None:
+    functions, following, writes = len(state.line), 0, 0
     for i in range(len(events.rows)):
-        f, kind = events.function[i], events.kind[i]
-        position = first + events.rows[i]
-        if kind == _LOSS:
-            _lose(state, f)
-        if f < 0 or f >= functions or kind == _LOSS:
+        row, one = events.rows[i], told[i]
+        while following < len(events.lost) and events.lost[following] <= row:
+            _lose(state, events.lost_of[following])
+            following += 1
+        record, position = events.records[row], events.first + row
+        _untold(one)
+        f: Any = np.int64(record.function)
+        kind = record.kind
+        # Every MMIO write has its row in the table, whosoever it is.
+        at = writes
+        writes += kind == _MMIO_WRITE
+        if f >= functions:
             continue
-        told[_ASSERTED, i] = state.line[f, 0]
-        told[_SINCE, i] = state.line[f, 1]
+        one.intx_asserted, one.intx_since = state.line[f, 0], state.line[f, 1]
         if kind <= _LAST_ACCESS:
-            _access(state, events, i, position)
+            _access(state, events, record, f, at, position)
         elif kind == _MSIX:
-            _tell_vector(state, events, i, told)
+            _tell_vector(state, record, f, one)
         elif kind in (_ASSERT, _DEASSERT):
             state.line[f, 0] = kind == _ASSERT
             state.line[f, 1] = position
         elif kind == _RESET:
-            state.entries[f] = -1
-            state.line[f] = -1
+            state.entries[f, :, :] = -1
+            state.line[f, :] = -1
         else:
-            _handler(state, events, i, told)
+            _handler(state, record, f, one)
+    for each in range(following, len(events.lost)):
+        _lose(state, events.lost_of[each])
+
+
+@step
+def _untold(one: Any) -> None:
+    one.vector_masked, one.vector_address, one.vector_data = -1, -1, -1
+    one.vector_written, one.intx_asserted, one.intx_since = -1, -1, -1
+    one.handler_accesses = -1
 
 
 @step
@@ -170,53 +166,65 @@ def _lose(state: _State, f: int) -> None:
 
 
 @step
-def _access(state: _State, events: _Events, i: int, position: int) -> None:
-    f, context = events.function[i], events.context[i]
-    if events.phase[i] == _COMPLETION or events.flags[i] & _OWN:
+def _context(record: Any) -> int:
+    """Where a handler runs: its thread, which may move from CPU to CPU, or the CPU."""
+    if record.flags & _HARD:
+        return int(record.cpu % _CPUS)
+    return int(_CPUS + record.tid % _THREADS)
+
+
+@step
+def _thread(record: Any) -> int:
+    """The thread, -1 in hard interrupt context: what else runs in a thread is none of it."""
+    return -1 if record.flags & _HARD else int(record.tid)
+
+
+@step
+def _access(state: _State, events: _Events, record: Any, f: int, at: int, position: int) -> None:
+    if record.phase == _COMPLETION or record.flags & _OWN:
         return
-    running = state.running[context]
-    if running[0] == f and running[2] == events.tid[i]:
-        running[1] += 1
-    if events.kind[i] != _MMIO_WRITE or events.bar[i] != events.table_bar[i]:
+    context = _context(record)
+    if state.running[context, 0] == f and state.running[context, 2] == _thread(record):
+        state.running[context, 1] += 1
+    if record.kind != _MMIO_WRITE or record.bar != events.table[at, 0]:
         return
-    inside = events.offset[i] - events.table_offset[i]
-    if events.table_offset[i] < 0 or inside < 0:
+    begin, size = events.table[at, 1], events.table[at, 2]
+    inside = np.int64(min(record.offset, np.uint64(2**62))) - begin
+    if begin < 0 or inside < 0:
         return
     # After a reset or loss its size is not known: no entry behind its end is ever asked for.
-    size = events.table_size[i] if events.table_size[i] >= 0 else _VECTORS
-    if inside >= _ENTRY_BYTES * min(size, _VECTORS):
+    if inside >= _ENTRY_BYTES * (min(size, _VECTORS) if size >= 0 else _VECTORS):
         return
     entry = state.entries[f, inside // _ENTRY_BYTES]
     state.written[f, inside // _ENTRY_BYTES] = position
     part = inside % _ENTRY_BYTES // 4
-    if events.width[i] < 4 or inside % 4:
+    if record.width < 4 or inside % 4:
         # What comes of it is not defined (IRQ011).
         entry[part] = -1
         return
-    entry[part] = np.int64(events.value[i] & np.uint64(0xFFFFFFFF))
-    if events.width[i] == 8 and part < 3:
-        entry[part + 1] = np.int64(events.value[i] >> np.uint64(32))
+    entry[part] = np.int64(record.value & np.uint64(0xFFFFFFFF))
+    if record.width == 8 and part < 3:
+        entry[part + 1] = np.int64(record.value >> np.uint64(32))
 
 
 @step
-def _tell_vector(state: _State, events: _Events, i: int, told: Numbers) -> None:
-    vector = events.vector[i]
+def _tell_vector(state: _State, record: Any, f: int, one: Any) -> None:
+    vector = record.vector
     if vector >= _VECTORS:
         return
-    entry = state.entries[events.function[i], vector]
+    entry = state.entries[f, vector]
     if entry[3] >= 0:
-        told[_MASKED, i] = entry[3] & 1
+        one.vector_masked = entry[3] & 1
     if entry[0] >= 0 and entry[1] >= 0 and entry[1] < 1 << 31:
-        told[_ADDRESS, i] = entry[0] | entry[1] << 32
-    told[_DATA, i] = entry[2]
-    told[_WRITTEN, i] = state.written[events.function[i], vector]
+        one.vector_address = entry[0] | entry[1] << 32
+    one.vector_data, one.vector_written = entry[2], state.written[f, vector]
 
 
 @step
-def _handler(state: _State, events: _Events, i: int, told: Numbers) -> None:
-    f, running = events.function[i], state.running[events.context[i]]
-    if events.kind[i] == _ENTER:
-        running[0], running[1], running[2] = f, 0, events.tid[i]
-    elif running[0] == f and running[2] == events.tid[i]:
-        told[_TOUCHED, i] = running[1]
+def _handler(state: _State, record: Any, f: int, one: Any) -> None:
+    running = state.running[_context(record)]
+    if record.kind == _ENTER:
+        running[0], running[1], running[2] = f, 0, _thread(record)
+    elif running[0] == f and running[2] == _thread(record):
+        one.handler_accesses = running[1]
         running[:] = -1

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Columns that passes tell of some rows of a chunk."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uvtrace.check.chunk import Chunk, Frame
+from uvtrace.check.loss import Losses
+from uvtrace.trace.enums import Kind
+from uvtrace.trace.layout import make_records
+
+_RECORDS = 24
+_SOME = st.sets(st.integers(0, _RECORDS - 1)).map(lambda rows: np.array(sorted(rows), np.int64))
+
+
+def _chunk() -> Chunk:
+    records = make_records(_RECORDS, kind=Kind.MMIO_WRITE)
+    return Chunk(records, 0, Losses.none(_RECORDS), lambda _: b"")
+
+
+@given(told=_SOME, asked=_SOME, whole_first=st.booleans())
+def test_what_is_told_of_some_rows_is_the_same_whichever_rows_are_asked_for(
+    told: np.ndarray, asked: np.ndarray, whole_first: bool
+) -> None:
+    values = 100 + np.arange(len(told), dtype=np.int64)
+    expected = np.full(_RECORDS, -1, np.int64)
+    expected[told] = values
+    chunk = _chunk()
+    chunk.put_rows("last_written", told, values, -1)
+    if whole_first:
+        assert chunk.column("last_written").tolist() == expected.tolist()
+    assert chunk.take("last_written", asked).tolist() == expected[asked].tolist()
+    assert chunk.take("last_written", told).tolist() == values.tolist()
+    assert Frame(chunk, asked).column("last_written").tolist() == expected[asked].tolist()
+    assert chunk.column("last_written").tolist() == expected.tolist()
+
+
+def test_columns_of_one_pass_have_their_own_values_and_types() -> None:
+    chunk, rows = _chunk(), np.array([2, 5], np.int64)
+    chunk.put_rows("last_written", rows, np.array([7, 8]), -1)
+    chunk.put_rows("same_reads", rows, np.array([3, 4]))
+    asked = np.array([0, 5], np.int64)
+    assert chunk.take("last_written", asked).tolist() == [-1, 8]
+    assert chunk.take("same_reads", asked).tolist() == [0, 4]
+    assert chunk.take("same_reads", asked).dtype == np.int32
+
+
+def test_a_column_told_again_is_the_later_one() -> None:
+    chunk, rows = _chunk(), np.array([1], np.int64)
+    chunk.put_rows("same_reads", rows, np.array([3]))
+    assert chunk.column("same_reads")[1] == 3
+    chunk.put_rows("same_reads", rows, np.array([4]))
+    assert chunk.column("same_reads")[1] == 4
+
+
+def test_a_column_that_nobody_told_is_refused_after_release() -> None:
+    chunk = _chunk()
+    chunk.put_rows("same_reads", np.array([1], np.int64), np.array([3]))
+    chunk.release()
+    with pytest.raises(KeyError):
+        chunk.column("same_reads")
