@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uvtrace.check.chunk import Chunk, Frame
+from uvtrace.check.columns.record import COMMON_FIELDS
 from uvtrace.check.loss import Losses
 from uvtrace.trace.enums import Kind
-from uvtrace.trace.layout import make_records
+from uvtrace.trace.layout import COMMON, make_records
 
 _RECORDS = 24
 _SOME = st.sets(st.integers(0, _RECORDS - 1)).map(lambda rows: np.array(sorted(rows), np.int64))
@@ -63,3 +64,13 @@ def test_a_column_that_nobody_told_is_refused_after_release() -> None:
     chunk.release()
     with pytest.raises(KeyError):
         chunk.column("same_reads")
+
+
+def test_the_fields_of_every_record_are_what_the_records_say() -> None:
+    records = make_records(_RECORDS, kind=Kind.MMIO_WRITE)
+    for number, name in enumerate(COMMON):
+        largest = np.iinfo(records.dtype[name]).max
+        records[name] = (np.arange(_RECORDS, dtype=np.uint64) * 7 + number) % largest
+    chunk = Chunk(records, 0, Losses.none(_RECORDS), lambda _: b"")
+    for column, name in COMMON_FIELDS.items():
+        assert chunk.column(column).tolist() == records[name].tolist(), name

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from uvtrace.check.columns import ALL
 from uvtrace.check.columns.record import COMMON_FIELDS, VIEW_FIELDS
 from uvtrace.check.loss import Losses
+from uvtrace.check.split import FIELDS, split
 from uvtrace.trace.layout import kinds_of, view_of
 
 Rows = NDArray[np.int64]
@@ -63,12 +64,16 @@ class Chunk:
     @cached_property
     def kind(self) -> NDArray[np.uint8]:
         """The kind of every record."""
-        return np.ascontiguousarray(self.records["kind"])
+        return self._parts["kind"]
 
     @cached_property
     def function(self) -> NDArray[np.uint16]:
         """The function of every record."""
-        return np.ascontiguousarray(self.records["function"])
+        return self._parts["function"]
+
+    @cached_property
+    def _parts(self) -> dict[str, Array]:
+        return split(self.records)
 
     @cached_property
     def kinds(self) -> frozenset[int]:
@@ -195,7 +200,9 @@ class Chunk:
             return np.where(caller != 0, caller, self.column("ip"))
         dtype = np.dtype(ALL[name].dtype)
         if name in COMMON_FIELDS:
-            column = np.ascontiguousarray(self.records[COMMON_FIELDS[name]])
+            field = COMMON_FIELDS[name]
+            part = self._parts[field] if field in FIELDS else self.records[field]
+            column = np.ascontiguousarray(part)
             return column.view(dtype) if dtype.itemsize == column.itemsize else column
         return self._of_union(name, dtype)
 

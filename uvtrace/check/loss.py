@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uvtrace.check.compiled import loop
+from uvtrace.check.record_view import record_view
 from uvtrace.check.rules import Sight
 from uvtrace.check.sight import ALL_SIGHTS, Loss, loss_of
 from uvtrace.trace.enums import Kind
@@ -19,6 +21,8 @@ from uvtrace.trace.trace import Trace
 
 SIGHT_BIT: Final = {sight: 1 << number for number, sight in enumerate(Sight)}
 """The bit of each sight in a mask."""
+_LOSS: Final = int(Kind.LOSS)
+_VIEW: Final = record_view(("kind", "seq"))
 
 
 def sight_mask(sights: Iterable[Sight]) -> int:
@@ -77,6 +81,11 @@ class LossFollower:
         """The losses among the records that begin at position ``first``."""
         if len(records) == 0:
             return Losses.none(0)
+        start = int(records["seq"][0]) if self._next_seq is None else self._next_seq
+        missing = np.empty(len(records), np.int64)
+        if not _follow_numbers(records.view(_VIEW), start, missing):
+            self._next_seq = int(records["seq"][-1]) + 1
+            return replace(Losses.none(len(records)), missing=missing)
         counts = lost_counts(records).astype(np.int64)
         seq = records["seq"].astype(np.int64)
         missing = seq - self._due(seq, counts)
@@ -142,3 +151,16 @@ class LossFollower:
 
 def _function(loss: Loss) -> int:
     return -1 if loss.function == FUNCTION_NONE else loss.function
+
+
+@loop
+def _follow_numbers(records: NDArray[np.void], start: int, missing: NDArray[np.int64]) -> bool:
+    """Whether anything was lost; fill in how far each number is ahead of the one that is due."""
+    due: Any = start
+    lost = False
+    for row in range(len(records)):
+        seq = np.int64(records[row].seq)
+        missing[row] = seq - due
+        lost = lost or missing[row] > 0 or records[row].kind == _LOSS
+        due = seq + 1
+    return lost

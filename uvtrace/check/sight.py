@@ -8,10 +8,13 @@ unknown, never a pass and never a finding.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uvtrace.check.compiled import loop
+from uvtrace.check.record_view import record_view
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Flag, Kind, LossCause, Phase
 from uvtrace.trace.events import is_event
@@ -109,23 +112,24 @@ def _sights_of_hook(name: str) -> frozenset[Sight]:
     return frozenset({Sight.LIFE}) if name else ALL_SIGHTS
 
 
+_VIEW: Final = record_view(("kind", "phase", "flags"))
+_EVENT_KINDS: Final = is_event(np.arange(256))
+_OF_TWO: Final = np.isin(np.arange(256), _NON_POSTED)
+_IMPORTED: Final = np.uint32(Flag.IMPORTED)
+_REQUEST, _COMPLETION = int(Phase.REQUEST), int(Phase.COMPLETION)
+_NATIVE, _APART = 0, 1
+
+
 class Shown:
     """Gathers, chunk by chunk, which sights a capture has."""
 
     def __init__(self) -> None:
-        self._native = False
-        self._apart = False
-        self._kinds = np.zeros(256, bool)
+        self._kinds = np.zeros(256, np.bool_)
+        self._how = np.zeros(2, np.bool_)
 
     def see(self, records: NDArray[np.void]) -> None:
         """Take note of a chunk of records (dtype RECORD, shape (n,))."""
-        kinds = records["kind"]
-        self._kinds[np.unique(kinds)] = True
-        own = (records["flags"] & np.uint32(Flag.IMPORTED)) == 0
-        self._native = self._native or bool(np.any(own & is_event(kinds)))
-        if not self._apart:
-            halves = np.isin(records["phase"], (Phase.REQUEST, Phase.COMPLETION))
-            self._apart = bool(np.any(halves & np.isin(kinds, _NON_POSTED)))
+        _see(records.view(_VIEW), self._kinds, self._how, _EVENT_KINDS, _OF_TWO)
 
     @property
     def sights(self) -> frozenset[Sight]:
@@ -133,6 +137,23 @@ class Shown:
         seen = {
             sight for sight, kinds in _KINDS_THAT_SHOW.items() if self._kinds[list(kinds)].any()
         }
-        if self._apart:
+        if self._how[_APART]:
             seen.add(Sight.CPL)
-        return frozenset(seen | (TAP_SIGHTS if self._native else set()))
+        return frozenset(seen | (TAP_SIGHTS if self._how[_NATIVE] else set()))
+
+
+@loop
+def _see(
+    records: NDArray[np.void],
+    kinds: NDArray[np.bool_],
+    how: NDArray[np.bool_],
+    event_kinds: NDArray[np.bool_],
+    of_two: NDArray[np.bool_],
+) -> None:
+    for row in range(len(records)):
+        kind, phase = records[row].kind, records[row].phase
+        kinds[kind] = True
+        if event_kinds[kind] and not records[row].flags & _IMPORTED:
+            how[_NATIVE] = True
+        if of_two[kind] and phase in (_REQUEST, _COMPLETION):
+            how[_APART] = True

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from uvtrace.check.columns import registers
 from uvtrace.check.compiled import loop, step
-from uvtrace.check.passes.record_view import record_view
+from uvtrace.check.record_view import record_view
 from uvtrace.trace.enums import Flag, Kind, Phase, Status
 from uvtrace.trace.layout import ACCESS, BAR_NONE, LIFE
 

@@ -13,7 +13,7 @@ from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import requests
 from uvtrace.check.compiled import loop, step
 from uvtrace.check.expression import Column, EventColumn
-from uvtrace.check.passes.record_view import record_view
+from uvtrace.check.record_view import record_view
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Flag, Kind, Phase, Status
 from uvtrace.trace.trace import Trace

@@ -13,7 +13,7 @@ from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import vectors
 from uvtrace.check.compiled import loop, step
 from uvtrace.check.expression import Column
-from uvtrace.check.passes.record_view import record_view
+from uvtrace.check.record_view import record_view
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Flag, Kind, Phase
 from uvtrace.trace.layout import ACCESS, BUS
