@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import config
@@ -21,7 +22,13 @@ from uvtrace.trace.trace import Trace
 _KINDS: Final = (*(Kind.CONFIG_READ, Kind.CONFIG_WRITE, Kind.POWER, Kind.RESET, Kind.SNAPSHOT),)
 _ACCESSES: Final = (Kind.CONFIG_READ, Kind.CONFIG_WRITE)
 _PER_ACCESS: Final = (
-    *("capability", "capability_offset", "old_value", "read_only_bits", "reserved_bits"),
+    *(
+        "capability",
+        "capability_offset",
+        "old_value",
+        "read_only_bits",
+        "reserved_bits",
+    ),
     *("clear_bits", "last_config_read", "last_config_read_value"),
 )
 _UNTOLD: Final = {"capability": -1, "capability_offset": -1, "old_value": -1}
@@ -41,9 +48,15 @@ class ConfigPass:
         """Fill the columns of one chunk."""
         rows = chunk.rows(_KINDS)
         layouts = self._layouts(chunk, rows)
-        events = kernel.Events.of(chunk, rows, layouts, self._functions)
-        per_access = np.full((len(_PER_ACCESS), len(events.rows)), -1, np.int64)
-        table, effective, changed = kernel.follow(self._state, events, per_access, chunk.first)
+        events = kernel.events_of(chunk, rows, layouts, self._functions)
+        per_access = np.full((len(_PER_ACCESS), len(events)), -1, np.int64)
+        table, effective, changed = kernel.follow(
+            self._state,
+            events,
+            kernel.spaces_of(layouts.values()),
+            per_access,
+            chunk.first,
+        )
         Versions(chunk, table, effective, changed).tell(chunk, kernel.FIELDS)
         self._tell_accesses(chunk, events, per_access)
         self._tell_faults(chunk, layouts)
@@ -58,13 +71,13 @@ class ConfigPass:
         return layouts
 
     def _tell_accesses(
-        self, chunk: Chunk, events: kernel.Events, per_access: kernel.Numbers
+        self, chunk: Chunk, events: NDArray[np.void], per_access: kernel.Numbers
     ) -> None:
-        chosen = np.flatnonzero(events.codes <= kernel.WRITE)
+        chosen = np.flatnonzero(events["code"] <= kernel.WRITE)
         for name, values in zip(_PER_ACCESS, per_access, strict=True):
             if name in self._wanted:
                 of_rows = values[chosen].astype(np.dtype(_dtype(name)))
-                chunk.put_rows(name, events.rows[chosen], of_rows, _UNTOLD.get(name, 0))
+                chunk.put_rows(name, events["row"][chosen], of_rows, _UNTOLD.get(name, 0))
 
     def _tell_faults(self, chunk: Chunk, layouts: dict[int, Layout]) -> None:
         if "capability_fault" in self._wanted:
