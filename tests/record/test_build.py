@@ -72,8 +72,18 @@ def test_only_the_newest_builds_are_kept(source: Path, kernel: Kernel, tmp_path:
     for value in range(build.BUILDS_KEPT + 3):
         (source / "main.c").write_text(f"int value = {value};\n")
         newest = build.module_for(kernel)
+        os.utime(newest.parent, (0, value))
     assert newest.is_file()
     assert len(list((tmp_path / "cache").rglob("uvbus.ko"))) == build.BUILDS_KEPT
+
+
+def test_a_build_that_another_recording_may_be_copying_is_kept(
+    source: Path, kernel: Kernel, tmp_path: Path
+) -> None:
+    for value in range(build.BUILDS_KEPT + 3):
+        (source / "main.c").write_text(f"int value = {value};\n")
+        build.module_for(kernel)
+    assert len(list((tmp_path / "cache").rglob("uvbus.ko"))) == build.BUILDS_KEPT + 3
 
 
 def test_two_at_once_build_once(source: Path, kernel: Kernel, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from uvtrace.errors import EnvironmentLacksError, ExitCode, UvtraceError
@@ -25,7 +26,8 @@ log = logging.getLogger(__name__)
 
 BUILD_TIMEOUT_S = 600
 BUILDS_KEPT = 4
-"""Of one kernel release."""
+"""Of one kernel release, beside those that were used within :data:`BUILD_RESTS_S`."""
+BUILD_RESTS_S = 3600
 _ERROR = re.compile(r"\berror:|^ERROR:|\*\*\* ")
 _SOURCES = (".c", ".h", ".S")
 _BUILD_FILES = ("Makefile", "Kbuild")
@@ -92,6 +94,7 @@ def module_from(source: Path, name: str, kernel: Kernel) -> Path:
             log.info("building %s.ko for %s", name, kernel.release)
             _build_module(source, headers, target)
             _forget_old(folder, kernel.release)
+        os.utime(folder)
     return target
 
 
@@ -125,8 +128,16 @@ def _build_module(source: Path, headers: Path, target: Path) -> None:
 
 
 def _forget_old(newest: Path, release: str) -> None:
-    """Whoever edits the module's sources would otherwise fill the disk with builds of it."""
-    others = [path for path in newest.parent.glob(f"{release}-*") if path != newest]
+    """Whoever edits the module's sources would otherwise fill the disk with builds of it.
+
+    One that was used within the last hour stays: another recording may be about to copy it.
+    """
+    since = time.time() - BUILD_RESTS_S
+    others = [
+        path
+        for path in newest.parent.glob(f"{release}-*")
+        if path != newest and path.stat().st_mtime < since
+    ]
     others.sort(key=lambda path: path.stat().st_mtime)
     for path in others[: -BUILDS_KEPT + 1]:
         shutil.rmtree(path, ignore_errors=True)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -26,6 +26,8 @@ _SETUPS: Final = {0x01: "disk", 0x02: "network"}
 """What the guest makes ready, by a function's base class (PCI Code and ID Assignment 1.11)."""
 _HOST_OPTIONS: Final = ("port",)
 """Options that are not the model's, but of the process that runs it."""
+_RESTART: Final = "restart"
+"""The recorder's own: how often a model that has ended is started again."""
 
 
 @dataclass
@@ -34,8 +36,16 @@ class _Model:
 
     spec: ModelSpec
     number: int
+    starts_left: int = 0
     process: ModelProcess | None = None
     told: bool = False
+
+    @property
+    def told_to_process(self) -> str:
+        """The SPEC without what is the recorder's."""
+        options = options_of(self.spec.options)
+        options.pop(_RESTART, None)
+        return str(replace(self.spec, options=",".join(f"{k}={v}" for k, v in options.items())))
 
 
 class Models:
@@ -71,7 +81,7 @@ class Models:
             raise UsageError(f"one recording has {LINKS_MAX} models at most", where=str(spec))
         device = described(spec)
         name = f"{DOMAIN:04x}:00:{len(self._models):02x}.0"
-        self._models.append(_Model(spec, number))
+        self._models.append(_Model(spec, number, _starts(spec)))
         setup = _SETUPS.get(device.config.class_code >> 16, "none")
         return Attached((), name, setup, (), driver_of(spec, device, self._kernel))
 
@@ -83,12 +93,20 @@ class Models:
         return self._server.arguments
 
     def failures(self) -> list[str]:
-        """Models that have ended since the last call: all that each has said."""
+        """Models that have ended since the last call: all that each has said.
+
+        Those that may be started again are.
+        """
         found = []
         for model in self._models:
-            if model.process is not None and model.process.failed and not model.told:
+            if model.process is None or not model.process.failed or model.told:
+                continue
+            found.append(f"{model.process.error}\n{model.process.report}".strip())
+            if model.starts_left:
+                model.starts_left -= 1
+                model.process.start()
+            else:
                 model.told = True
-                found.append(f"{model.process.error}\n{model.process.report}".strip())
         return found
 
     def __enter__(self) -> Models:
@@ -97,7 +115,7 @@ class Models:
             self._models, self._server.links if self._server else (), strict=True
         ):
             home = Home(link.path, link.offset, link.wake_fd, link.kick_fd)
-            process = ModelProcess(str(model.spec), home, self._folder, number=model.number)
+            process = ModelProcess(model.told_to_process, home, self._folder, number=model.number)
             model.process = self._stack.enter_context(process)
         return self
 
@@ -117,8 +135,16 @@ def described(spec: ModelSpec) -> Device:
         UsageError: there is no such model, or it has no such option.
         InputError: its file cannot be run.
     """
+    ours = (*_HOST_OPTIONS, _RESTART)
     options = options_of(spec.options)
-    return make(spec.model, {k: v for k, v in options.items() if k not in _HOST_OPTIONS})
+    return make(spec.model, {name: value for name, value in options.items() if name not in ours})
+
+
+def _starts(spec: ModelSpec) -> int:
+    text = options_of(spec.options).get(_RESTART, "0")
+    if not text.isdecimal():
+        raise UsageError(f"{_RESTART}={text} is no number", where=str(spec))
+    return int(text)
 
 
 def driver_of(spec: ModelSpec, device: Device, kernel: Kernel) -> str:
