@@ -109,6 +109,10 @@ class Chunk:
         column = self.column(name)
         return column if rows is None else column[rows]
 
+    def is_of_rows(self, name: str) -> bool:
+        """Whether a column is made for given rows, when it is asked for."""
+        return name in self._fillers
+
     def latest_ns(self, before: int) -> NDArray[np.int64]:
         """The latest time of any record up to each one, given that of the chunks before."""
         if self._latest is None or self._latest[0] != before:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.aggregates import Aggregates
+from uvtrace.check.by_kind import ByKind, Single
 from uvtrace.check.chunk import Chunk, Frame
 from uvtrace.check.duties import Duties
 from uvtrace.check.expression import TRUE, Truth
@@ -25,6 +26,8 @@ from uvtrace.check.window import Window
 from uvtrace.trace.enums import Kind
 
 _EVIDENCE_MAX: Final = 8
+_FEW: Final = 1 << 13
+"""Events of a chunk that are few."""
 
 Kinds = frozenset[int] | None
 
@@ -56,6 +59,7 @@ class _Simple:
     tally: Tally
     applies: int
     broken: int
+    single: Single
 
 
 @dataclass
@@ -99,6 +103,15 @@ class Judgement:
         for rule in self.silent:
             if isinstance(rule.violation, Truth):
                 self._add(rule, self._tally(rule))
+        self._ordered = [
+            each
+            for kinds, rules in self._simple.items()
+            if kinds is None or kinds != {END}
+            for each in rules
+        ]
+        self._by_kind = ByKind(
+            (each.single for each in self._ordered), self.program.parameters, self.functions
+        )
 
     def _tally(self, rule: Rule) -> Tally:
         counts = np.zeros((2, self.functions + 1), np.int64)
@@ -108,8 +121,7 @@ class Judgement:
         violation = rule.violation
         if isinstance(violation, Truth):
             term = rule.applies & violation
-            numbers = self.program.add(rule.applies), self.program.add(term)
-            self._simple[kinds_of(term)].append(_Simple(tally, *numbers))
+            self._add_simple(tally, violation, term)
         elif isinstance(violation, Obligation):
             duties = Duties(violation, self.program, self.functions)
             self._duties.append((tally, duties, _kinds_of_several(violation.truths())))
@@ -123,19 +135,33 @@ class Judgement:
             self._machines.append((tally, machines, kinds and kinds | {Kind.RESET}))
         if not isinstance(violation, Truth) and rule.applies is not TRUE:
             # What applies is what is counted as judged; the events alone break nothing.
-            number = self.program.add(rule.applies)
-            nothing = self.program.add(rule.applies & ~rule.applies.is_known)
-            self._simple[kinds_of(rule.applies)].append(_Simple(tally, number, nothing))
+            nothing = ~rule.applies.is_known
+            self._add_simple(tally, nothing, rule.applies)
+
+    def _add_simple(self, tally: Tally, violation: Truth, looked_at: Truth) -> None:
+        applies, kinds = tally.rule.applies, kinds_of(looked_at)
+        single = Single(
+            applies=applies,
+            violation=violation,
+            kinds=None if kinds is None else _family(kinds),
+            whole_trace=tally.rule.whole_trace,
+            checked=tally.checked,
+            unknown=tally.unknown,
+        )
+        numbers = self.program.add(applies), self.program.add(applies & violation)
+        self._simple[kinds].append(_Simple(tally, *numbers, single))
 
     def take(self, chunk: Chunk) -> None:
         """Judge the events of a chunk."""
         frames: dict[Kinds, tuple[Frame, Run]] = {}
-        hits = [
-            hit
-            for kinds, rules in self._simple.items()
-            if kinds is None or kinds != {END}
-            for hit in self._judge(rules, *self._frame(chunk, kinds, frames))
-        ]
+        if len(chunk) < _FEW:
+            hits = self._judge_few(chunk, frames)
+        else:
+            found = self._by_kind.judge(chunk)
+            hits = [
+                _Hits(self._ordered[number].tally.rule, Frame(chunk, rows), np.arange(len(rows)))
+                for number, rows in found.items()
+            ]
         self._report(chunk, hits)
         for tally, duties, kinds in self._duties:
             self._follow(tally, duties, *self._frame(chunk, kinds, frames))
@@ -144,6 +170,15 @@ class Judgement:
         for tally, machines, kinds in self._machines:
             self._step(tally, machines, *self._frame(chunk, kinds, frames))
             machines.see_time(chunk)
+
+    def _judge_few(self, chunk: Chunk, frames: dict[Kinds, tuple[Frame, Run]]) -> list[_Hits]:
+        """Without compiled loops, which take longer to be made ready than few events to judge."""
+        return [
+            hit
+            for kinds, rules in self._simple.items()
+            if kinds is None or kinds != {END}
+            for hit in self._judge(rules, *self._frame(chunk, kinds, frames))
+        ]
 
     def take_end(self, chunk: Chunk, *, whole: bool) -> None:
         """Judge the events behind the trace's last: those of functions, or that of the trace."""

@@ -110,6 +110,11 @@ class Program:
         """Evaluate over a frame; nothing is computed that is not asked for."""
         return Run(self._steps, self._parameters, frame)
 
+    @property
+    def parameters(self) -> Mapping[str, int]:
+        """Values of parameters by name; others have their defaults."""
+        return self._parameters
+
     def parameter(self, parameter: Parameter) -> int:
         """The value in force of a parameter."""
         return self._parameters.get(parameter.name, parameter.default)
@@ -244,7 +249,7 @@ class Run:
         value, known = self._number(step.inputs[0])
         array = np.asarray(value)
         certain = np.zeros(array.shape, bool)
-        for low, high in _ranges(term.values):
+        for low, high in runs_of(term.values):
             certain |= (array == low) if low == high else ((array >= low) & (array <= high))
         return _decided(certain, known)
 
@@ -366,8 +371,8 @@ def _decided(certain: Bools, known: Bools | None) -> TruthArrays:
     return TruthArrays(certain & known, certain | ~known)
 
 
-def _ranges(values: frozenset[int]) -> list[tuple[int, int]]:
-    """Values as runs of neighbours, each first and last."""
+def runs_of(values: frozenset[int]) -> list[tuple[int, int]]:
+    """Values as runs of neighbours, ascending, each with its first and last."""
     runs: list[tuple[int, int]] = []
     for value in sorted(values):
         if runs and value == runs[-1][1] + 1:
@@ -377,4 +382,4 @@ def _ranges(values: frozenset[int]) -> list[tuple[int, int]]:
     return runs
 
 
-__all__ = ["Arrays", "Frame", "NumberArrays", "Program", "Run", "Truth", "TruthArrays"]
+__all__ = ["Arrays", "Frame", "NumberArrays", "Program", "Run", "Truth", "TruthArrays", "runs_of"]

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules about single events: the compiled interpreter and the numpy program say the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from uvtrace.check import by_kind
+from uvtrace.check.blocks import BLOCK
+from uvtrace.check.by_kind import ByKind, Single
+from uvtrace.check.chunk import Chunk, Frame
+from uvtrace.check.columns import record
+from uvtrace.check.expression import (
+    FALSE,
+    TRUE,
+    Compare,
+    Compute,
+    Expression,
+    Number,
+    NumberColumn,
+    Parameter,
+    Truth,
+    TruthColumn,
+    choose,
+    compare,
+    compute,
+)
+from uvtrace.check.loss import Losses
+from uvtrace.check.program import Program
+from uvtrace.trace.layout import FUNCTION_NONE, make_records
+
+WORD = NumberColumn("word", np.uint64, "the word", unknown=2**64 - 1)
+OTHER_WORD = NumberColumn("other_word", np.uint64, "the other word")
+BYTE = NumberColumn("byte", np.uint8, "the byte")
+SIGNED = NumberColumn("signed", np.int64, "the number", unknown=-1)
+SMALL = NumberColumn("small", np.int16, "the small number")
+SWITCH = TruthColumn("switch", np.int8, "the switch", unknown=-1)
+LIMIT = Parameter("limit", 7, "the limit")
+KINDS = (3, 4, 8)
+FUNCTIONS = 2
+EDGES = (0, 1, 2, 7, 63, 64, 65, 2**31, 2**63 - 1)
+
+
+def chunk_of(count: int, seed: int, *, functions: tuple[int, ...] = (0, 1, 7)) -> Chunk:
+    """Events with values at the edges, of some functions and of some that there are not."""
+    chance = np.random.default_rng(seed)
+    records = make_records(count, kind=3)
+    records["kind"] = chance.choice(KINDS, count)
+    records["function"] = chance.choice([*functions, FUNCTION_NONE], count)
+    chunk = Chunk(records, 0, Losses.none(count), lambda _: b"")
+    words = np.array([*EDGES, 2**63, 2**64 - 2, 2**64 - 1], np.uint64)
+    numbers = np.array([*EDGES, -1, -2, -64, -(2**63)], np.int64)
+    chunk.put("word", chance.choice(words, count))
+    chunk.put("other_word", chance.choice(words, count))
+    chunk.put("byte", chance.choice([0, 1, 2, 3, 64, 200, 255], count).astype(np.uint8))
+    chunk.put("signed", chance.choice(numbers, count))
+    chunk.put_filler("small", lambda rows: (rows % 7 - 3).astype(np.int16))
+    chunk.put("switch", chance.choice([-1, 0, 1], count).astype(np.int8))
+    return chunk
+
+
+def numbers(*leaves: Number) -> st.SearchStrategy[Number]:
+    literals: st.SearchStrategy[Any] = st.sampled_from(EDGES) | st.integers(0, 300)
+    return st.recursive(
+        st.sampled_from(leaves),
+        lambda inner: (
+            st.builds(compute, st.sampled_from(Compute.OPERATORS), inner, inner | literals)
+            | st.builds(lambda n, low: n.bits(low, 9), inner, st.integers(0, 55))
+            | st.builds(choose, st.just(SWITCH) | st.just(BYTE > 2), inner, inner)
+        ),
+        max_leaves=4,
+    )
+
+
+def truths(number: st.SearchStrategy[Number]) -> st.SearchStrategy[Truth]:
+    values = st.sampled_from(EDGES) | st.integers(0, 300) | st.just(LIMIT)
+    comparison = st.builds(compare, st.sampled_from(Compare.OPERATORS), number, number | values)
+    member = st.builds(
+        lambda n, v: n.is_in(v),
+        number,
+        st.sets(st.integers(0, 9) | st.sampled_from((2**63, 2**64 - 1)), min_size=1),
+    )
+    kind = st.builds(record.kind.is_in, st.sets(st.sampled_from(KINDS), min_size=1))
+    return st.recursive(
+        comparison | member | kind | st.sampled_from((SWITCH, TRUE, FALSE, record.kind == 4)),
+        lambda inner: (
+            st.builds(lambda a: ~a, inner)
+            | st.builds(lambda a, b: a & b, inner, inner)
+            | st.builds(lambda a, b: a | b, inner, inner)
+            | st.builds(lambda a: a.is_known, inner)
+        ),
+        max_leaves=6,
+    )
+
+
+terms = truths(numbers(WORD, OTHER_WORD, BYTE)) | truths(numbers(SIGNED, BYTE, SMALL, LIMIT))
+rules = st.lists(
+    st.tuples(terms, terms, st.booleans(), st.none() | st.sets(st.sampled_from(KINDS))),
+    min_size=1,
+    max_size=3,
+)
+
+
+def single(applies: Truth, violation: Truth, *, whole: bool = False, kinds: Any = None) -> Single:
+    counts = np.zeros((2, FUNCTIONS + 1), np.int64)
+    looked_at = None if kinds is None else frozenset(kinds)
+    return Single(applies, violation, looked_at, whole, counts[0], counts[1])
+
+
+def by_numpy(
+    one: Single, chunk: Chunk, parameters: dict[str, int]
+) -> tuple[list[int], list[int], list[int]]:
+    """What breaks a rule, and what is checked and unknown by function."""
+    program = Program(parameters)
+    steps: list[Expression] = [one.applies, one.applies & one.violation]
+    run = program.start(Frame(chunk, None))
+    applies, broken = (run.truth(program.add(step)) for step in steps)
+    place = np.minimum(chunk.function.astype(np.int64), FUNCTIONS)
+    place = np.full_like(place, FUNCTIONS) if one.whole_trace else place
+    judged = np.array([one.looks_at(int(kind)) for kind in chunk.kind], bool)
+    judged &= one.whole_trace | (place < FUNCTIONS)
+
+    def count(chosen: NDArray[np.bool_]) -> list[int]:
+        found: list[int] = np.bincount(place[chosen & judged], minlength=FUNCTIONS + 1).tolist()
+        return found
+
+    unknown = broken.possible & ~broken.certain
+    hits = np.flatnonzero(broken.certain & judged).tolist()
+    return hits, count(applies.certain & ~unknown), count(unknown)
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@settings(max_examples=300, deadline=None)
+@given(rules, st.sampled_from((1, 30, BLOCK, 3 * BLOCK + 5)), st.integers(0, 99))
+def test_the_interpreter_judges_as_the_numpy_program_does(
+    declared: list[tuple[Truth, Truth, bool, Any]], count: int, seed: int
+) -> None:
+    chunk, parameters = chunk_of(count, seed), {"limit": seed}
+    singles = [single(a, v, whole=whole, kinds=kinds) for a, v, whole, kinds in declared]
+    found = ByKind(singles, parameters, FUNCTIONS).judge(chunk)
+    for number, one in enumerate(singles):
+        hits = found.get(number, np.zeros(0, np.int64)).tolist()
+        judged = hits, one.checked.tolist(), one.unknown.tolist()
+        assert judged == by_numpy(one, chunk, parameters)
+
+
+def test_more_hits_than_there_is_room_for_are_all_told_and_counted_once() -> None:
+    count = 3 * by_kind.ROOM
+    chunk = chunk_of(count, 1, functions=(0,))
+    one = single(TRUE, record.function == 0)
+    found = ByKind([one], {}, FUNCTIONS).judge(chunk)
+    assert found[0].tolist() == np.flatnonzero(chunk.function == 0).tolist()
+    assert len(found[0]) > by_kind.ROOM
+    assert one.checked.tolist() == [len(found[0]), 0, 0]
+
+
+def test_counts_add_up_over_chunks() -> None:
+    one = single(record.kind == 3, SWITCH)
+    judging = ByKind([one], {}, FUNCTIONS)
+    expected = np.zeros(FUNCTIONS, np.int64)
+    for seed in range(3):
+        chunk = chunk_of(700, seed)
+        judging.judge(chunk)
+        known = (chunk.kind == 3) & (chunk.column("switch") >= 0)
+        expected += [np.count_nonzero(known & (chunk.function == f)) for f in range(FUNCTIONS)]
+    assert one.checked[:FUNCTIONS].tolist() == expected.tolist()
