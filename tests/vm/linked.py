@@ -26,7 +26,11 @@ from uvtrace.record.workspace import private_folder
 BOOT_TIMEOUT_S = 180.0
 BOOT_ATTEMPTS = 3
 WAIT_S = 120.0
-COMPLAINTS = r"BUG|WARNING|Oops|general protection|Call Trace|blocked for more|stall|lockup"
+# For Python and for grep -E. Not "stall" alone: a kernel is always installing something.
+COMPLAINTS = (
+    r"BUG:|kernel BUG|WARNING:|Oops|general protection|Call Trace|blocked for more|detected stall"
+    r"|expedited stall|lockup|scheduling while atomic|nobody cared|refcount_t|objects remaining"
+)
 
 PREAMBLE = r"""
 share=$1
