@@ -78,9 +78,7 @@ class Machine:
         self._frames: deque[bytes] = deque()
         self._frame_busy = False
         self._owed: dict[int, int] = {}
-        self._index_cells = {
-            cell.index_into: cell for cell in device.reg.cells if cell.index_into is not None
-        }
+        self._index_cells = device.reg.index_cells()
         self._bus.describe(device.config, limits or device.limits)
         self._connect_handlers()
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uvtrace.errors import UvtraceError
 from uvtrace.registers.map import OnRead, Register, RegisterMap
@@ -196,50 +198,71 @@ class RegisterFile:
     ``file["CTRL"]``, ``file["MTA[5]"]``, ``file["MTA", 5]`` and, for a field, ``file["CTRL.RST"]``
     are the hardware's view: numbers, to be read and set without side effects.
 
+    A register is made when it is asked for: descriptions have tens of thousands, in arrays that
+    most drivers never touch.
+
     Raises:
         UvtraceError: a name that the description does not have.
     """
 
     def __init__(self, described: RegisterMap) -> None:
         self.map = described
-        self.cells: list[Cell] = []
+        self._cells: dict[int, Cell] = {}  # by the element that it is of
         self._reads: dict[tuple[int, int], Cell] = {}
         self._writes: dict[tuple[int, int], Cell] = {}
         self._by_name: dict[str, Cell] = {}
         self._fields: dict[str, tuple[Cell, int, int]] = {}
         self._plans: dict[tuple[int, int, int, bool], list[Part]] = {}
-        self._build(described)
+        self._bits: dict[int, dict[str, int]] = {}
 
-    def _build(self, described: RegisterMap) -> None:
-        tables = described.tables
-        primaries = tables.primary.tolist()
-        places = list(zip(tables.bar.tolist(), tables.offset.tolist(), strict=True))
-        declarations = tables.declaration.tolist()
-        bits = [
-            masks(register) | {"rset": _bits_of(register, OnRead.RSET)}
-            for register in described.registers
-        ]
-        made: dict[int, Cell] = {}
-        # Aliases last: they are another place of a register that is there.
-        for element in sorted(range(len(places)), key=lambda at: primaries[at] != at):
-            name, at = described.element_name(element), declarations[element]
-            register, (bar, offset) = described.registers[at], places[element]
-            cell = made.get(primaries[element])
-            if cell is None:
-                cell = Cell(register, bits[at], name, bar, offset)
-                made[primaries[element]] = cell
-                self.cells.append(cell)
-            self._by_name[name] = cell
-            self._place(cell, register, bar, offset)
+    def _cell(self, element: int) -> Cell:
+        """The register of an element; an alias is another place of its primary."""
+        tables = self.map.tables
+        primary = int(tables.primary[element])
+        cell = self._cells.get(primary)
+        if cell is None:
+            at = int(tables.declaration[primary])
+            register = self.map.registers[at]
+            if at not in self._bits:
+                self._bits[at] = masks(register) | {"rset": _bits_of(register, OnRead.RSET)}
+            bar, offset = int(tables.bar[primary]), int(tables.offset[primary])
+            cell = Cell(register, self._bits[at], self.map.element_name(primary), bar, offset)
+            self._cells[primary] = cell
+        return cell
 
-    def _place(self, cell: Cell, register: Register, bar: int, offset: int) -> None:
-        # Two registers share an address when one is for reads and the other for writes.
-        if register.readable or not register.writable:
-            self._reads[bar, offset] = cell
-        if register.writable:
-            self._writes[bar, offset] = cell
-        self._reads.setdefault((bar, offset), cell)
-        self._writes.setdefault((bar, offset), cell)
+    @cached_property
+    def _elements(self) -> dict[str, NDArray[np.intp]]:
+        """Elements by declaration, in the order of their indices."""
+        tables, registers = self.map.tables, self.map.registers
+        order = np.lexsort((tables.number, tables.declaration))
+        ends = np.cumsum([register.elements for register in registers])
+        return dict(zip((r.name for r in registers), np.split(order, ends[:-1]), strict=True))
+
+    def _element(self, name: str) -> int | None:
+        """Which element has a name."""
+        elements = self._elements.get(_INDEX.sub("[]", name))
+        if elements is None:
+            return None
+        number = 0
+        dimensions = self.map.declaration(int(elements[0])).dimensions
+        indices = [int(index) for index in _INDEX.findall(name)]
+        if len(indices) != len(dimensions):
+            return None
+        for index, dimension in zip(indices, dimensions, strict=True):
+            number = number * dimension.count + index
+        if number >= len(elements):
+            return None
+        element = int(elements[number])
+        # An index that is too large, or written in another way, is of no element.
+        return element if self.map.element_name(element) == name else None
+
+    def _find(self, name: str) -> Cell | None:
+        cell = self._by_name.get(name)
+        if cell is None:
+            element = self._element(name)
+            if element is not None:
+                cell = self._by_name[name] = self._cell(element)
+        return cell
 
     # -------------------------------------------------- the hardware's view
 
@@ -247,7 +270,7 @@ class RegisterFile:
         """The register of that name; for a model that is in a hurry."""
         for index in indices:
             name = name.replace("[]", f"[{index}]", 1) if "[]" in name else f"{name}[{index}]"
-        cell = self._by_name.get(name)
+        cell = self._find(name)
         if cell is None:
             raise UvtraceError(f"there is no register {name}", where=self.map.device)
         return cell
@@ -256,21 +279,26 @@ class RegisterFile:
         """The registers that a name stands for: with ``[]`` in it, every element of the array."""
         if "[]" not in name:
             return [self.cell(name)]
-        found = [cell for each, cell in self._by_name.items() if _INDEX.sub("[]", each) == name]
-        if not found:
+        elements = self._elements.get(name)
+        if elements is None:
             raise UvtraceError(f"there is no register {name}", where=self.map.device)
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(self._cell(int(element)) for element in elements))
+
+    def index_cells(self) -> dict[int, Cell]:
+        """The registers that select an address in another BAR, by that BAR."""
+        into = self.map.tables.index_into
+        return {int(into[at]): self._cell(int(at)) for at in np.flatnonzero(into >= 0)}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._by_name
+        return self._find(name) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name)
+        return (self.map.element_name(element) for element in range(len(self.map.tables)))
 
     def __getitem__(self, name: str | tuple[Any, ...]) -> int:
         if isinstance(name, tuple):
             return self.cell(*name).value
-        cell = self._by_name.get(name)
+        cell = self._find(name)
         if cell is not None:
             return cell.value
         cell, low, mask = self._field(name)
@@ -279,7 +307,7 @@ class RegisterFile:
     def __setitem__(self, name: str | tuple[Any, ...], value: int) -> None:
         if isinstance(name, tuple):
             cell = self.cell(*name)
-        elif (found := self._by_name.get(name)) is not None:
+        elif (found := self._find(name)) is not None:
             cell = found
         else:
             cell, low, mask = self._field(name)
@@ -300,16 +328,25 @@ class RegisterFile:
         return known
 
     def reset(self) -> None:
-        """Every register as at power-on."""
-        for cell in self.cells:
+        """Every register as at power-on; those not made yet will be."""
+        for cell in self._cells.values():
             cell.reset()
 
     # ------------------------------------------------- the driver's accesses
 
     def exact(self, bar: int, offset: int, length: int, write: bool) -> Cell | None:
         """The register that an access covers exactly, or None."""
-        cell = (self._writes if write else self._reads).get((bar, offset))
-        return cell if cell is not None and cell.length == length else None
+        known = self._writes if write else self._reads
+        cell = known.get((bar, offset))
+        if cell is None:
+            element = self._element_at(bar, offset, write)
+            if element < 0 or int(self.map.tables.offset[element]) != offset:
+                return None
+            cell = known[bar, offset] = self._cell(element)
+        return cell if cell.length == length else None
+
+    def _element_at(self, bar: int, offset: int, write: bool) -> int:
+        return int(self.map.lookup([bar], [offset], np.array([write]))[0])
 
     def plan(self, bar: int, offset: int, length: int, write: bool) -> list[Part]:
         """The registers, or parts of them, that an access of any width touches."""
@@ -324,13 +361,13 @@ class RegisterFile:
     def _parts(self, bar: int, offset: int, length: int, write: bool) -> Iterator[Part]:
         at, end = offset, offset + length
         while at < end:
-            element = int(self.map.lookup([bar], [at], np.array([write]))[0])
+            element = self._element_at(bar, at, write)
             if element < 0:
                 yield Part(None, at, 8 * (at - offset), 0xFF)
                 at += 1
                 continue
             start = int(self.map.tables.offset[element])
-            cell = (self._writes if write else self._reads)[bar, start]
+            cell = self._cell(element)
             until = min(end, start + cell.length)
             lanes = (1 << 8 * (until - at)) - 1 << 8 * (at - start)
             yield Part(cell, at, 8 * (start - offset), lanes)
