@@ -266,6 +266,14 @@ def test_unplugging_at_the_end_is_a_choice(kernel: KernelEnd) -> None:
         kernel.expect(Message.UNPLUG)
 
 
+def test_a_host_that_has_ended_may_be_stopped_again(kernel: KernelEnd) -> None:
+    with running(kernel) as model:
+        kernel.welcome()
+        model.host.stop()
+        assert model.ends() is None
+        model.host.stop()
+
+
 def test_a_file_that_holds_no_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "nothing").write_bytes(bytes(8192))
     with pytest.raises(InputError, match="holds no link of this version"):

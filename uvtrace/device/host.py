@@ -80,9 +80,10 @@ class Host:
             link.watch(port.fileno())
 
     def stop(self) -> None:
-        """End :meth:`run`; from a signal handler or another thread, too."""
-        self._stopping = True
-        os.eventfd_write(self._stop_fd, 1)
+        """End :meth:`run`; from a signal handler or another thread, too. Once is enough."""
+        if not self._stopping:
+            self._stopping = True
+            os.eventfd_write(self._stop_fd, 1)
 
     def run(self) -> None:
         """Become a device and be one, until :meth:`stop`, or until the module has gone.
@@ -99,6 +100,7 @@ class Host:
             self._say_last_words(error)
             raise
         finally:
+            self._stopping = True  # there is nothing left that stop() could write to
             os.close(self._stop_fd)
 
     def _await_module(self) -> bool:
