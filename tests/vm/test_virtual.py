@@ -187,7 +187,7 @@ def test_a_killed_model_comes_back_and_its_driver_can_be_bound_again(survived: R
 def test_a_stopped_model_is_given_up_once_and_comes_back(survived: Run) -> None:
     after = survived.output.split("stop me")[1]
     assert re.search(r"2 received[^!]*again stopped", after), survived.output
-    assert "no completion in time" in survived.errors
+    assert "did not answer the driver in time" in survived.errors
 
 
 def test_a_driver_finds_a_dead_device_not_a_dead_machine(survived: Run) -> None:
