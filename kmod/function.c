@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 
 #include "log.h"
+#include "virt.h"
 
 #define PREFETCH_LIMIT_DEFAULT	(64ULL << 20)
 
@@ -144,6 +145,28 @@ static void uv_snapshot_driver(const struct uv_function *fn)
 	uv_snapshot(fn, UV_SNAPSHOT_DRIVER, name, strlen(name), 0, 0);
 }
 
+/* What its bus allows a virtual function, which need not have a capability that says it. */
+static void uv_snapshot_limits(const struct uv_function *fn)
+{
+	const struct uv_virt *virt = uv_virt_of(fn->pdev);
+
+	if (virt)
+		uv_snapshot(fn, UV_SNAPSHOT_LIMITS, NULL, 0,
+			    virt->limits.max_read_request ?: UV_VIRT_REQUEST_DEFAULT,
+			    virt->limits.max_payload ?: UV_VIRT_REQUEST_DEFAULT);
+}
+
+void uv_function_limits_changed(struct pci_dev *pdev)
+{
+	const struct uv_function *fn;
+
+	rcu_read_lock();
+	fn = uv_function_of(&pdev->dev);
+	if (fn && uv_recording())
+		uv_snapshot_limits(fn);
+	rcu_read_unlock();
+}
+
 void uv_functions_snapshot(void)
 {
 	struct uv_function *fn;
@@ -155,6 +178,7 @@ void uv_functions_snapshot(void)
 		uv_snapshot_driver(fn);
 		uv_snapshot(fn, UV_SNAPSHOT_DELAYS, NULL, 0, fn->pdev->d3cold_delay,
 			    fn->pdev->d3hot_delay);
+		uv_snapshot_limits(fn);
 	}
 }
 

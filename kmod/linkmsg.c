@@ -16,7 +16,6 @@
 
 #define ATTRIBUTES	(UV_FLAG_RELAXED | UV_FLAG_ID_ORDERED | UV_FLAG_NO_SNOOP)
 #define REQUEST_MAX	4096
-#define REQUEST_DEFAULT	128
 
 /* ---- records ---- */
 
@@ -93,7 +92,7 @@ static void uv_carry_out_write(struct uv_link *link)
 /* Bytes of the next completion of a read: they end where a multiple of the payload does. */
 static u32 uv_part(const struct uv_link *link, const struct uv_link_read *read)
 {
-	u32 payload = link->virt->limits.max_payload ?: REQUEST_DEFAULT;
+	u32 payload = link->virt->limits.max_payload ?: UV_VIRT_REQUEST_DEFAULT;
 	u32 unit = rounddown_pow_of_two(min(payload, uv_link_data_max(link)));
 
 	return min_t(u32, read->left, unit - (read->iova & (unit - 1)));
@@ -338,7 +337,7 @@ enum uv_link_reason uv_link_carry_out(struct uv_link *link)
 /* Zero stands for the default, which virtmem.c knows. */
 static bool uv_is_size(u32 value)
 {
-	return !value || (is_power_of_2(value) && value >= REQUEST_DEFAULT &&
+	return !value || (is_power_of_2(value) && value >= UV_VIRT_REQUEST_DEFAULT &&
 			  value <= REQUEST_MAX);
 }
 

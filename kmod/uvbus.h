@@ -105,6 +105,8 @@ extern unsigned int uv_function_count;	/* entries in use, from 0 */
  * RCU read-side section or otherwise keeps the selection alive.
  */
 struct uv_function *uv_function_of(const struct device *dev);
+/* A virtual function's bus allows it something else now. Any context. */
+void uv_function_limits_changed(struct pci_dev *pdev);
 struct uv_function *uv_function_of_devfn(const struct pci_bus *bus, unsigned int devfn);
 
 /*

@@ -189,6 +189,8 @@ static void uv_settle_plug(struct uv_virt *virt, const struct uv_wish *wish)
 		uv_pio_serve_begin();
 	if (!revived && uv_virtbus_add(virt))
 		pr_warn("virtual function %u could not be added\n", virt->index);
+	if (revived)
+		uv_function_limits_changed(virt->pdev);
 }
 
 static void uv_virt_settle(struct work_struct *work)

@@ -64,6 +64,8 @@ enum uv_virt_state {
  * @lock: of @state and of what is wanted; innermost but for config.lock
  * @pdev: the PCI device once plugged; a reference is held
  * @config: its config space
+ * @bar_address: bus addresses that mappings of its BARs lead to; it decodes them as long
+ *	as its BARs say the same
  * @limits: what the bus allows it
  * @staged: what the model is describing; the link's worker's alone
  * @wanted: described and plugged, not carried out yet; under @lock
@@ -81,6 +83,7 @@ struct uv_virt {
 	raw_spinlock_t			lock;
 	struct pci_dev			*pdev;
 	struct uv_virt_config		config;
+	u64				bar_address[PCI_STD_NUM_BARS];
 	struct uv_link_limits		limits;
 	u64				timeout_ns;	/* completion timeout; the link's to set */
 	struct uv_link			*link;
@@ -93,6 +96,9 @@ struct uv_virt {
 	struct uv_virt_interrupts	*interrupts;
 	struct uv_virt_requests		*requests;
 };
+
+/* Bytes of a request where the model has set no limit: the profile "uvPCI". */
+#define UV_VIRT_REQUEST_DEFAULT	128
 
 /* ---- virt.c ---- */
 

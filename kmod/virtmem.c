@@ -28,7 +28,6 @@
 #define IOVA_MASK_LEAST		DMA_BIT_MASK(24)
 
 #define REQUEST_MAX		4096	/* bytes; and no request crosses such a boundary */
-#define DEFAULT_LIMIT		128	/* the profile "uvPCI" */
 
 /**
  * struct uv_mapping - one live mapping
@@ -413,7 +412,7 @@ static bool uv_access_allowed(const struct uv_virt *virt, u64 iova, u32 length, 
 	u32 most = write ? virt->limits.max_payload : virt->limits.max_read_request;
 	u32 alignment = max_t(u32, virt->limits.alignment, 1);
 
-	if (!length || length > min_t(u32, most ?: DEFAULT_LIMIT, REQUEST_MAX))
+	if (!length || length > min_t(u32, most ?: UV_VIRT_REQUEST_DEFAULT, REQUEST_MAX))
 		return false;
 	if (iova % alignment || length % alignment)
 		return false;

@@ -481,6 +481,11 @@ class TraceEvents(_Telling):
         fields = {"value": d3hot_ms, "address": d3cold_ms, **fields}
         return self._snapshot(Snapshot.DELAYS, b"", fields)
 
+    def snapshot_limits(self, max_payload: int, max_read_request: int, **fields: Any) -> Self:
+        """What a virtual function's bus allows it, in bytes."""
+        fields = {"value": max_payload, "address": max_read_request, **fields}
+        return self._snapshot(Snapshot.LIMITS, b"", fields)
+
     def snapshot_registers(self, offset: int, contents: bytes, **fields: Any) -> Self:
         """Registers from ``offset`` of BAR 0."""
         address = self.bars.get(0, (0, 0))[0] + offset

@@ -149,6 +149,30 @@ def test_without_the_pci_express_capability_dma021_is_unknown() -> None:
     assert judge(Story().dma_write(0x1000, 4096), "DMA021") == (Verdict.UNKNOWN, [])
 
 
+def conventional(max_payload: int, max_read_request: int) -> Story:
+    """A function without the PCI Express capability, on a bus that says what it allows."""
+    return Story().begin().snapshot_limits(max_payload, max_read_request)
+
+
+def test_what_a_virtual_bus_allows_holds_without_the_pci_express_capability_dma021() -> None:
+    story = conventional(256, 1024).dma_write(0x1000, 256).dma_read(0x1000, 1024)
+    assert judge(story, "DMA021") == (Verdict.PASS, [])
+    assert said(story.dma_write(0x1000, 257), "DMA021") == [
+        "device write of 257 bytes at 0x1000, where Max Payload is 256"
+    ]
+    assert len(said(story.dma_read(0x1000, 1025), "DMA021")) == 2
+
+
+def test_device_control_holds_whatever_a_virtual_bus_allows_dma021() -> None:
+    story = Story().begin(config_space()).snapshot_limits(4096, 4096).dma_write(0x1000, 256)
+    assert len(said(story, "DMA021")) == 1
+
+
+def test_after_a_loss_what_a_virtual_bus_allows_is_not_known_dma021() -> None:
+    story = conventional(256, 256).loss().dma_write(0x1000, 4096)
+    assert judge(story, "DMA021") == (Verdict.UNKNOWN, [])
+
+
 def test_byte_enables_that_do_not_fit_the_length_break_dma022() -> None:
     one_dword = Story().dma_write(0x1000, 4, first_be=0xF, last_be=0xF)
     two_dwords = Story().dma_write(0x1000, 8, first_be=0xF)

@@ -190,6 +190,11 @@ def _snapshot(trace: Trace, row: int, record: np.void, facts: np.void) -> str:
         return f"snapshot: driver {_text(trace, row) or 'none'}"
     if topic == Snapshot.DELAYS:
         return f"snapshot: delays D3hot {record['value']} ms, D3cold {record['address']} ms"
+    if topic == Snapshot.LIMITS:
+        return (
+            f"snapshot: the bus allows a payload of {record['value']} bytes,"
+            f" read requests of {record['address']}"
+        )
     payload = trace.payload(row)
     if topic == Snapshot.BARS:
         return f"snapshot: {_bars(payload) or 'no BARs'}"

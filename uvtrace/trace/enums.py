@@ -165,6 +165,7 @@ class Snapshot(IntEnum):
     DRIVER = 3
     DELAYS = 4
     REGISTERS = 5
+    LIMITS = 6
 
 
 class Topic(IntEnum):

@@ -73,6 +73,7 @@ _SNAPSHOTS: Final[dict[int, str]] = {
     Snapshot.CONFIG: "config space",
     Snapshot.BARS: "BARs",
     Snapshot.REGISTERS: "registers",
+    Snapshot.LIMITS: "limits",
 }
 _LOSS_CAUSES: Final[dict[int, str]] = {
     LossCause.RING_FULL: "ring full",

@@ -180,6 +180,7 @@ enum uv_snapshot {
 	UV_SNAPSHOT_DRIVER	= 3,	/* payload: driver name, or empty */
 	UV_SNAPSHOT_DELAYS	= 4,	/* value: d3hot_delay, address: d3cold_delay, in ms */
 	UV_SNAPSHOT_REGISTERS	= 5,	/* payload: registers from address */
+	UV_SNAPSHOT_LIMITS	= 6,	/* of a virtual bus: value: payload, address: read request */
 };
 
 enum uv_topic {

@@ -14,12 +14,12 @@ from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.compiled import copy_row, loop, step
 from uvtrace.check.passes.config_layout import SPACE, Layout, Place
 from uvtrace.check.rules import Sight
-from uvtrace.trace.enums import Kind, Phase, Status
+from uvtrace.trace.enums import Kind, Phase, Snapshot, Status
 from uvtrace.trace.layout import view_of
 
 Numbers = NDArray[np.int64]
 
-READ, WRITE, POWER, RESET, SNAPSHOT, LOSS, NOTHING = range(7)
+READ, WRITE, POWER, RESET, SNAPSHOT, LOSS, LIMITS, NOTHING = range(8)
 _CODES: Final = {
     Kind.CONFIG_READ: READ,
     Kind.CONFIG_WRITE: WRITE,
@@ -82,11 +82,14 @@ FUNCTION: Final = np.dtype(
         ("read_value", np.int64, (_DWORDS,)),
         ("power", np.int64),
         ("written", np.int64),
+        ("payload_limit", np.int64),
+        ("request_limit", np.int64),
     ],
     align=True,
 )
 """A function's config space, as :class:`Layout` has it. By dword: the last read and its value.
-``power``: its power state; ``written``: the BARs that were written, as bits."""
+``power``: its power state; ``written``: the BARs that were written, as bits; the limits: what a
+virtual bus allows, in bytes, -1 where it is not told."""
 
 
 class State(NamedTuple):
@@ -111,7 +114,8 @@ EVENT: Final = np.dtype(
     ],
     align=True,
 )
-"""A config event. ``layout``: what a snapshot tells, by number, -1 nothing."""
+"""A config event. ``layout``: what a snapshot tells, by number, -1 nothing. Of LIMITS, ``value`` is
+the largest payload and ``offset`` the largest read request: 4096 at most, as config space."""
 
 
 def events_of(
@@ -140,6 +144,9 @@ def events_of(
     own["code"], own["layout"] = _CODE_TABLE[records["kind"]], -1
     shown = np.flatnonzero(np.isin(rows, list(layouts)))
     own["code"][shown], own["layout"][shown] = SNAPSHOT, np.arange(len(shown))
+    topic = view_of(records, "meta")["topic"]
+    limits = (records["kind"] == Kind.SNAPSHOT) & (topic == Snapshot.LIMITS)
+    own["code"][limits] = LIMITS
     return events[np.argsort(events["row"], kind="stable")] if len(lost) else events
 
 
@@ -153,7 +160,8 @@ def spaces_of(layouts: Collection[Layout]) -> NDArray[np.void]:
     for at, layout in enumerate(layouts):
         for one in fields(layout):
             spaces[one.name][at] = getattr(layout, one.name)
-    spaces["power"], spaces["read_at"], spaces["read_value"] = -1, -1, -1
+    for name in ("power", "read_at", "read_value", "payload_limit", "request_limit"):
+        spaces[name] = -1
     return spaces
 
 
@@ -273,9 +281,14 @@ def _apply(of: Any, derived: Numbers, event: Any, layouts: NDArray[np.void], pos
         _power(of, derived, event.old_power, event.new_power)
     elif code == RESET:
         _forget(of)
+    elif code == LIMITS:
+        of.payload_limit = np.int64(min(event.value, np.uint64(SPACE)))
+        of.request_limit = event.offset
     elif code == LOSS:
         _forget(of)
         of.power = -1
+        # Another model may have come, whose bus allows something else.
+        of.payload_limit = of.request_limit = -1
 
 
 @step
@@ -452,8 +465,11 @@ def _derive_express(of: Any, derived: Numbers, at: int, told: bool) -> None:
     control_2 = _bits(of, at + 0x28, 2) if at >= 0 else -1
     supported = _bits(of, at + 4, 1) if at >= 0 else -1
     derived[7] = -1 if control < 0 else control | max(control_2, 0) << 16
-    derived[_PAYLOAD] = -1 if control < 0 else 128 << (control >> 5 & 7)
-    derived[_READ_REQUEST] = -1 if control < 0 else 128 << (control >> 12 & 7)
+    if at < 0 and told:
+        derived[_PAYLOAD], derived[_READ_REQUEST] = of.payload_limit, of.request_limit
+    else:
+        derived[_PAYLOAD] = -1 if control < 0 else 128 << (control >> 5 & 7)
+        derived[_READ_REQUEST] = -1 if control < 0 else 128 << (control >> 12 & 7)
     derived[_SUPPORTED] = -1 if supported < 0 else 128 << (supported & 7)
     derived[_RELAXED] = _bit(control, 4) if at >= 0 else absent
     derived[_IDO_REQUEST] = _bit(control_2, 8) if at >= 0 else absent
