@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 import uvtrace
+from uvtrace.check.explain import judge
 from uvtrace.record import build, kernels, machine, models, spec
 from uvtrace.record.machine import Machine, MachineSpec
 from uvtrace.record.workspace import private_folder
+from uvtrace.testing import Verdicts
 from uvtrace.trace.enums import Kind
 from uvtrace.trace.trace import Trace
 
@@ -26,10 +28,10 @@ ROOT = Path(__file__).parents[2]
 # The driver is bound beforehand, so that it has to be re-bound, and given back afterwards.
 GUEST = """
 share=$1
-modprobe e1000
+{before}
 cd {root}
-{python} -c 'from uvtrace.cli.main import run; run()' record --device pci:8086:100e \\
-    -o "$share/run.pcapng" -- sh -c 'ip link set eth0 up; sleep 2; echo from the command' \\
+{python} -c 'from uvtrace.cli.main import run; run()' record --device {device} \\
+    -o "$share/run.pcapng" -- sh -c '{command}' \\
     >"$share/stdout" 2>"$share/stderr" </dev/null
 echo $? >"$share/code"
 readlink /sys/bus/pci/devices/0000:00:10.0/driver >"$share/driver"
@@ -41,16 +43,28 @@ sleep 60
 """
 
 
-@pytest.fixture(scope="module")
-def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+E1000 = {
+    "before": "modprobe e1000",
+    "device": "pci:8086:100e",
+    "command": "ip link set eth0 up; sleep 2; echo from the command",
+}
+MODEL = {
+    "before": "true",
+    "device": "model:uvnic1,port=none",
+    "command": "ip address add 10.0.9.1/24 dev eth0; ip link set eth0 up;"
+    " ping -c 3 -W 1 10.0.9.2; echo from the command",
+}
+
+
+def recorded_by_itself(kept: Path, words: dict[str, str]) -> Path:
     """What a guest that recorded itself has left."""
     kernel = kernels.find()
     build.module_for(kernel)  # the guest finds it in the cache
-    kept = tmp_path_factory.mktemp("local")
+    build.module_from(build.source_directory() / "drivers", "uvnic1", kernel)
     with private_folder() as folder:
         (folder / "share").mkdir()
-        script = GUEST.format(root=shlex.quote(str(ROOT)), python=shlex.quote(sys.executable))
-        (folder / "share/guest.sh").write_text(script)
+        places = {"root": shlex.quote(str(ROOT)), "python": shlex.quote(sys.executable)}
+        (folder / "share/guest.sh").write_text(GUEST.format(**places, **words))
         device = models.attach(spec.QemuSpec("e1000"), 0, folder)
         described = MachineSpec(kernel, folder, folder / "share", 1 << 20, device.arguments)
         with Machine(machine.prepare(described), described.log) as running:
@@ -61,6 +75,18 @@ def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (kept / path.name).write_bytes(path.read_bytes())
         (kept / "console").write_bytes(described.console.read_bytes())
     return kept
+
+
+@pytest.fixture(scope="module")
+def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stock e1000 driver on a device that is there."""
+    return recorded_by_itself(tmp_path_factory.mktemp("local"), E1000)
+
+
+@pytest.fixture(scope="module")
+def modelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A driver on a model in the same machine."""
+    return recorded_by_itself(tmp_path_factory.mktemp("modelled"), MODEL)
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +116,19 @@ def test_the_function_is_given_back_to_its_driver_and_the_module_unloaded(share:
     assert text(share, "driver").strip().endswith("/e1000")
     assert "uvbus" not in text(share, "modules")
     assert "BUG" not in text(share, "dmesg")
+
+
+def test_a_model_on_the_same_machine_is_a_device_too(modelled: Path) -> None:
+    said = text(modelled, "stderr") + text(modelled, "console")
+    assert text(modelled, "code") == "0\n", said
+    assert "from the command" in text(modelled, "stdout"), said
+    assert "BUG" not in text(modelled, "dmesg")
+    assert "uvbus" not in text(modelled, "modules")
+
+
+def test_its_transactions_are_recorded_like_those_of_a_vm_s_model(modelled: Path) -> None:
+    trace = uvtrace.open(modelled / "run.pcapng")
+    kinds = set(trace.column("kind"))
+    assert {Kind.PROBE, Kind.MMIO_READ, Kind.MAP, Kind.DMA_READ, Kind.MSI, Kind.UNBIND} <= kinds
+    assert trace.functions[0].driver == "uvnic1"
+    assert Verdicts(judge(trace)).clean()

@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from uvtrace.errors import EnvironmentLacksError, ExitCode, UvtraceError
-from uvtrace.record import abi, build, build_ids, kernels, lockdown
+from uvtrace.record import abi, build, build_ids, kernels, local_models, lockdown
 from uvtrace.record.binding import PciFunction, find_functions
 from uvtrace.record.consumer import Consumer
+from uvtrace.record.local_models import Played
 from uvtrace.record.output import Output
 from uvtrace.record.ring import Ring
 from uvtrace.record.session import STDOUT, Drain, Options, Progress, Result
+from uvtrace.record.spec import ModelSpec, told
 from uvtrace.trace.enums import RingPolicy, RingState, Topic
 from uvtrace.version import VERSION
 
@@ -50,14 +52,17 @@ def record_here(options: Options, progress: Progress) -> Result:
 
     Raises:
         EnvironmentLacksError: not root, no headers, a locked-down kernel.
-        UsageError: no such PCI function.
+        UsageError: no such PCI function, or no such model.
         ModuleRefusedError: the module does not accept what it is asked for.
     """
     require_root()
-    functions = find_functions(options.devices)
+    parameters = local_models.parameters(options.devices)
+    find_functions([each for each in options.devices if not isinstance(each, ModelSpec)])
     progress.stage("build")
-    with loaded_module(), Device() as device:
-        return _Recording(options, progress, functions, device).run()
+    with loaded_module(*parameters), local_models.playing(options.devices) as played:
+        functions = find_functions(played.devices)
+        with Device() as device:
+            return _Recording(options, progress, functions, played, device).run()
 
 
 def require_root() -> None:
@@ -69,8 +74,8 @@ def require_root() -> None:
 
 
 @contextmanager
-def loaded_module() -> Iterator[None]:
-    """uvbus.ko for the running kernel, loaded while the context lasts.
+def loaded_module(*parameters: str) -> Iterator[None]:
+    """uvbus.ko for the running kernel, loaded with these parameters while the context lasts.
 
     One that is loaded already is used, and left loaded.
     """
@@ -79,7 +84,7 @@ def loaded_module() -> Iterator[None]:
         return
     lockdown.require_module_loading()
     module = build.module_for(kernels.running())
-    _tool(["insmod", str(module)], "uvbus.ko does not load")
+    _tool(["insmod", str(module), *parameters], "uvbus.ko does not load")
     try:
         deadline = time.monotonic() + DEVICE_TIMEOUT_S
         while not DEVICE.exists() and time.monotonic() < deadline:
@@ -165,9 +170,15 @@ class _Recording:
     """One run on this machine."""
 
     def __init__(
-        self, options: Options, progress: Progress, functions: list[PciFunction], device: Device
+        self,
+        options: Options,
+        progress: Progress,
+        functions: list[PciFunction],
+        played: Played,
+        device: Device,
     ) -> None:
         self._options = options
+        self._played = played
         self._progress = progress
         self._functions = functions
         self._device = device
@@ -235,8 +246,8 @@ class _Recording:
             "tool": f"uvtrace {VERSION}",
             "source": "local",
             "command": list(self._options.command),
-            "devices": [str(device) for device in self._options.devices],
-            "driver": self._options.driver,
+            "devices": [told(device) for device in self._options.devices],
+            "driver": self._options.driver and Path(self._options.driver).name,
             "kernel": platform.release(),
             "host": f"{platform.system()} {platform.release()} {platform.machine()}",
             "cpus": os.cpu_count(),
@@ -251,7 +262,8 @@ class _Recording:
         """Bind, run the command, unbind; the ring is drained all the while."""
         self._stage("bind")
         for function in self._functions:
-            self._meanwhile(drain, function.bind_commands(self._options.driver))
+            driver = self._options.driver or self._played.drivers.get(function.name)
+            self._meanwhile(drain, function.bind_commands(driver))
             if function.driver() is None:
                 raise UvtraceError("no driver was bound to it", where=function.name)
         self._stage("command")
@@ -300,6 +312,9 @@ class _Recording:
     def _conclude(self, output: Output) -> None:
         self._result.statistics = self._device.statistics()
         self._result.lost = output.lost
+        self._result.warnings += [
+            f"{model.error}\n{model.report}" for model in self._played.processes if model.failed
+        ]
         self._stage("done")
         output.write_json(Topic.RESULT, self._result.as_metadata())
         self._result.records = output.records

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from uvtrace.errors import UsageError
 
@@ -67,6 +68,13 @@ class IdSpec:
 
 
 DeviceSpec = QemuSpec | ModelSpec | FunctionSpec | IdSpec
+
+
+def told(device: DeviceSpec) -> str:
+    """A device as a trace names it: a file without its folder, which is nobody's business."""
+    if isinstance(device, ModelSpec):
+        device = ModelSpec(Path(device.model).name, device.options)
+    return str(device)
 
 
 def parse(text: str) -> DeviceSpec:

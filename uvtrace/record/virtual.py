@@ -81,7 +81,7 @@ class Models:
             raise UsageError(f"one recording has {LINKS_MAX} models at most", where=str(spec))
         device = described(spec)
         name = f"{DOMAIN:04x}:00:{len(self._models):02x}.0"
-        self._models.append(_Model(spec, number, _starts(spec)))
+        self._models.append(_Model(spec, number, starts_of(spec)))
         setup = _SETUPS.get(device.config.class_code >> 16, "none")
         return Attached((), name, setup, (), driver_of(spec, device, self._kernel))
 

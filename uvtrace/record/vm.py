@@ -25,7 +25,7 @@ from uvtrace.record.output import Output
 from uvtrace.record.ring import Ring
 from uvtrace.record.session import Drain, Options, Progress, Result
 from uvtrace.record.share import Share
-from uvtrace.record.spec import DeviceSpec, ModelSpec, QemuSpec
+from uvtrace.record.spec import DeviceSpec, ModelSpec, QemuSpec, told
 from uvtrace.record.workspace import private_folder
 from uvtrace.trace.enums import RingPolicy, Topic
 from uvtrace.trace.functions import describe_function
@@ -292,7 +292,7 @@ class _Recording:
             "tool": f"uvtrace {VERSION}",
             "source": "vm",
             "command": list(self._options.command),
-            "devices": [_told(device) for device in self._options.devices],
+            "devices": [told(device) for device in self._options.devices],
             # A file by its name: where it lay on this machine is nobody's business.
             "driver": self._options.driver and Path(self._options.driver).name,
             "kernel": self._share.text("release"),
@@ -376,13 +376,6 @@ class _Recording:
         said = (running.messages().strip() or self._result.console).splitlines()
         words = said[-1].removeprefix("qemu-system-x86_64: ") if said else "without a word"
         return f"it ended after {self._last_stage()}: {words}"
-
-
-def _told(device: DeviceSpec) -> str:
-    """A device as the trace names it: a model's file without its folder."""
-    if isinstance(device, ModelSpec):
-        device = ModelSpec(Path(device.model).name, device.options)
-    return str(device)
 
 
 def _power_of_two_upto(size: int) -> int:
