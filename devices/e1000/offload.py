@@ -2,7 +2,8 @@
 """What the 8254x does to frames on their way: checksums and TCP segmentation.
 
 Sources: Intel, *PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual*,
-3.3.5 to 3.5 (transmit descriptors, segmentation), 3.2.9 (receive checksums); RFC 1071 (the sum).
+3.3.5 (contexts), 3.5 (segmentation), 3.6 (transmit checksums), chapter 3 (receive checksums); RFC
+1071 (the sum).
 """
 
 from __future__ import annotations

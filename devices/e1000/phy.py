@@ -2,7 +2,7 @@
 """The PHY behind MDIC, an M88E1011S: registers, auto-negotiation with a gigabit partner.
 
 Sources: IEEE 802.3, 22.2.4 and 40.5 (registers 0 to 15); Intel, *PCI/PCI-X Family of Gigabit
-Ethernet Controllers Software Developer's Manual*, 13.4.7 and its PHY registers (16 and above).
+Ethernet Controllers Software Developer's Manual*, chapter 13 (MDIC; PHY registers 16 and above).
 """
 
 from __future__ import annotations

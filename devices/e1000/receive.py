@@ -2,7 +2,7 @@
 """The receive side: which frames are taken, and the ring that they go to.
 
 Source: Intel, *PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual*,
-3.2 (reception, descriptors, checksums), 10.5 and 13.5 (filters), 13.4.22 to 13.4.32 (registers).
+3.2 (reception, descriptors, checksums), chapter 13 (registers, 13.4.22: RCTL; filter tables).
 """
 
 from __future__ import annotations
@@ -172,5 +172,5 @@ class Receiver:
 
 
 def fcs(frame: bytes) -> bytes:
-    """A frame's checksum, as it goes over the wire (IEEE 802.3, 3.2.9)."""
+    """A frame's checksum, as it goes over the wire (IEEE 802.3, clause 3)."""
     return zlib.crc32(frame).to_bytes(4, "little")

@@ -2,7 +2,7 @@
 """The transmit side: the ring, its three kinds of descriptors, what becomes of their data.
 
 Source: Intel, *PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual*,
-3.3 (descriptors), 3.4 (ring), 3.5 (segmentation), 13.4.33 to 13.4.44 (registers).
+3.3 (descriptors), 3.5 (segmentation), chapter 13 (registers, 13.4.37 to 13.4.40: the ring's).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@
 #include <linux/pci.h>
 #include <linux/sysfs.h>
 
-/* Assigned to nobody, as uvnic1.c says. */
+/* In no list of vendors that we know: see uvnic1.c. */
 #define REGS_MSI_VENDOR		0x5556
 #define REGS_MSI_DEVICE		0x0002
 

@@ -19,8 +19,8 @@
 #include <linux/rtnetlink.h>
 
 /*
- * The PCI-SIG has assigned 0x5556 ("UV") to nobody: it must never get into
- * hardware.
+ * 0x5556 ("UV") is in no list of vendors that we know (pci.ids of 2023-04-10),
+ * which does not mean that nobody has it: it must never get into hardware.
  */
 #define UVNIC1_VENDOR		0x5556
 #define UVNIC1_DEVICE		0x0001

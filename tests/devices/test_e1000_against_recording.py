@@ -34,7 +34,7 @@ QEMU_CLOCK_NS = 1_000_000
 STATUS_LINK = 1 << 1
 
 DEPENDS_ON_TRAFFIC = ("ICR",)
-RESET_KEPT = "QEMU keeps it over CTRL.RST, the manual (14.3) sets it back"
+RESET_KEPT = "QEMU keeps it over CTRL.RST, the manual (chapter 14) sets it back"
 DIFFERS = {
     # Register: bits that may differ, and why.
     "STATUS": (0xFFFF_0000, "reserved bits, which QEMU sets as PCI Express parts have them"),

@@ -7,8 +7,10 @@ import pytest
 from uvtrace.devices.regs_msi.contract import CONTRACT
 from uvtrace.devices.regs_msi.model import RegsMsi
 
+from tests.story import Story
 from uvtrace.device import Interrupt, Intx, Playbook
 from uvtrace.errors import UsageError
+from uvtrace.graph import cover
 
 US = 1_000
 
@@ -79,3 +81,51 @@ def test_interrupts_that_there_are_not_are_refused(vectors: int, interrupts: str
 def test_the_contract_is_for_this_device() -> None:
     config = RegsMsi().config
     assert (config.vendor, config.device) in CONTRACT.devices
+
+
+def forbidden(told: Story) -> list[str]:
+    """The forbidden steps that a driver has made."""
+    return [
+        f"{machine.name}: {edge.edge.label}"
+        for machine in cover(told.trace(), CONTRACT).machines
+        for edge in machine.edges
+        if edge.is_forbidden and edge.count
+    ]
+
+
+def bound() -> Story:
+    registers = {"VECTOR": 0x10, "TRIGGER": 0x14}
+    return Story(registers=registers, driver="regs_msi", vendor=0x5556, device=0x0002).probe()
+
+
+def sending() -> Story:
+    told = bound().irq_request(11).mmio_write("VECTOR", 0).mmio_write("TRIGGER", 5)
+    return told.mmio_read("TRIGGER", 2)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        sending().mmio_write("TRIGGER", 0).irq_free(11).unbound(),
+        sending().mmio_read("TRIGGER", 0).mmio_write("VECTOR", 1).mmio_write("TRIGGER", 1),
+    ],
+    ids=["stopped", "over"],
+)
+def test_a_driver_that_waits_for_the_end_or_stops_it_keeps_the_contract(told: Story) -> None:
+    assert forbidden(told) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (sending().mmio_write("TRIGGER", 1), "regs_msi.generator: TRIGGER = n while sending"),
+        (sending().mmio_write("VECTOR", 1), "regs_msi.generator: VECTOR while sending"),
+        (
+            bound().mmio_write("TRIGGER", 1),
+            "regs_msi.interrupts: TRIGGER = n without a handler",
+        ),
+        (sending().irq_free(11), "regs_msi.interrupts: free_irq while sending"),
+    ],
+)
+def test_each_step_that_the_contract_forbids_is_told_alone(told: Story, expected: str) -> None:
+    assert forbidden(told) == [expected]

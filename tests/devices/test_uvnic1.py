@@ -9,6 +9,7 @@ import pytest
 from uvtrace.devices.uvnic1.contract import CONTRACT
 from uvtrace.devices.uvnic1.model import Uvnic1
 
+from tests.story import Story
 from uvtrace.device import (
     Complete,
     DmaRead,
@@ -19,6 +20,7 @@ from uvtrace.device import (
     SendFrame,
 )
 from uvtrace.errors import UsageError
+from uvtrace.graph import cover
 from uvtrace.trace.enums import Status
 
 TX, RX, RESET = 1 << 0, 1 << 1, 1 << 31
@@ -154,3 +156,59 @@ def test_reads_of_control_give_0(book: Playbook) -> None:
 def test_the_contract_is_for_this_device() -> None:
     config = Uvnic1().config
     assert (config.vendor, config.device) in CONTRACT.devices
+
+
+def forbidden(told: Story) -> list[str]:
+    """The forbidden steps that a driver has made."""
+    return [
+        f"{machine.name}: {edge.edge.label}"
+        for machine in cover(told.trace(), CONTRACT).machines
+        for edge in machine.edges
+        if edge.is_forbidden and edge.count
+    ]
+
+
+def bound() -> Story:
+    registers = {"TX_DESC": 0x0, "RX_DESC": 0x4, "CONTROL": 0x8, "EVENTS": 0xC}
+    return Story(registers=registers, driver="uvnic1", vendor=0x5556, device=0x0001).probe()
+
+
+def working() -> Story:
+    told = bound().irq_request(11).mmio_write("TX_DESC", TX_DESC).mmio_write("RX_DESC", RX_DESC)
+    return told.mmio_write("CONTROL", RX).mmio_write("CONTROL", TX)
+
+
+def test_a_driver_that_resets_before_it_leaves_keeps_the_contract() -> None:
+    told = working().mmio_write("CONTROL", TX | RX).mmio_write("CONTROL", RESET)
+    assert forbidden(told.mmio_write("TX_DESC", 0x3000).irq_free(11).unbound()) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (
+            bound().irq_request(11).mmio_write("RX_DESC", RX_DESC).mmio_write("CONTROL", TX),
+            "uvnic1.transmit: CONTROL.TX before TX_DESC",
+        ),
+        (
+            bound().irq_request(11).mmio_write("TX_DESC", TX_DESC).mmio_write("CONTROL", RX),
+            "uvnic1.receive: CONTROL.RX before RX_DESC",
+        ),
+        (
+            working().mmio_write("TX_DESC", 0x3000),
+            "uvnic1.transmit: TX_DESC while in use",
+        ),
+        (working().mmio_write("RX_DESC", 0x3000), "uvnic1.receive: RX_DESC while in use"),
+        (
+            bound().mmio_write("TX_DESC", TX_DESC).mmio_write("CONTROL", TX),
+            "uvnic1.interrupts: doorbell without a handler",
+        ),
+        (working().irq_free(11), "uvnic1.interrupts: free_irq while at work"),
+        (
+            working().mmio_write("CONTROL", RESET).mmio_write("CONTROL", TX),
+            "uvnic1.transmit: CONTROL.TX before TX_DESC",
+        ),
+    ],
+)
+def test_each_step_that_the_contract_forbids_is_told_alone(told: Story, expected: str) -> None:
+    assert forbidden(told) == [expected]
