@@ -36,6 +36,16 @@ UsePAM no
 PasswordAuthentication no
 """
 
+_LOG_IN = """\
+umask 077
+cat >/tmp/key <<'END'
+{key}END
+log_in() {{
+    ssh -i /tmp/key -p {port} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \\
+        -o LogLevel=ERROR {user}@10.0.2.2 "$@"
+}}
+"""
+
 
 def md5(data: bytes) -> str:
     """What ``md5sum`` says of it."""
@@ -90,7 +100,8 @@ def ssh_server(folder: Path) -> Iterator[str]:
     """Run an sshd with keys of its own.
 
     Yields:
-        The words, for a shell in the guest, that log in at it as this user.
+        For a shell in the guest, which does not see our temporary files: the definition of
+        ``log_in COMMAND``, which runs a command as this user.
     """
     assert SSHD is not None
     for name in ("host_key", "user_key"):
@@ -101,13 +112,11 @@ def ssh_server(folder: Path) -> Iterator[str]:
     config.write_text(_SSHD_CONFIG.format(port=port, folder=folder))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it goes when it drops root
-    with subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)]) as server:
+    with subprocess.Popen([SSHD, "-D", "-q", "-f", str(config)]) as server:
         try:
             _await_listener(port)
-            yield (
-                f"ssh -i {folder}/user_key -p {port} -o StrictHostKeyChecking=no "
-                f"-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR {getpass.getuser()}@10.0.2.2"
-            )
+            key = (folder / "user_key").read_text()
+            yield _LOG_IN.format(key=key, port=port, user=getpass.getuser())
         finally:
             server.terminate()
 
