@@ -41,6 +41,13 @@ struct uv_virt *uv_virt_of(const struct pci_dev *pdev)
 	return uv_virts[PCI_SLOT(pdev->devfn)];
 }
 
+static u64 uv_bar_bus_address(const struct resource *res)
+{
+	return res->flags & IORESOURCE_MEM ? res->start - uv_memory_window.start + WINDOW_BUS :
+					     res->start;
+}
+
+/* Whoever looks is about to use that address: it is noted as the BAR's. */
 static struct uv_virt *uv_virt_of_resource(u64 start, unsigned long type, u8 *bar, u64 *offset)
 {
 	struct uv_virt *found = NULL;
@@ -59,6 +66,7 @@ static struct uv_virt *uv_virt_of_resource(u64 start, unsigned long type, u8 *ba
 			*bar = b;
 			*offset = start - res->start;
 			found = uv_virts[i];
+			WRITE_ONCE(found->bar_address[b], uv_bar_bus_address(res));
 		}
 	}
 	rcu_read_unlock();

@@ -252,15 +252,23 @@ static struct uv_request *uv_request_get(struct uv_virt *virt, const struct uv_r
 
 /* ---- accesses ---- */
 
+/* It decodes what its BAR says, which need not be what was mapped: software can move it. */
 static bool uv_bar_is_on(struct uv_virt *virt, u8 bar)
 {
+	u16 where = PCI_BASE_ADDRESS_0 + 4 * bar;
+	u64 mapped, address;
 	u32 low;
 
 	if (bar >= PCI_STD_NUM_BARS)
 		return uv_virtconfig_memory_on(virt);
-	low = uv_virtconfig_get(virt, PCI_BASE_ADDRESS_0 + 4 * bar, 4);
-	return low & PCI_BASE_ADDRESS_SPACE_IO ? uv_virtconfig_io_on(virt) :
-						 uv_virtconfig_memory_on(virt);
+	mapped = READ_ONCE(virt->bar_address[bar]);
+	low = uv_virtconfig_get(virt, where, 4);
+	if (low & PCI_BASE_ADDRESS_SPACE_IO)
+		return (low & PCI_BASE_ADDRESS_IO_MASK) == mapped && uv_virtconfig_io_on(virt);
+	address = low & (u32)PCI_BASE_ADDRESS_MEM_MASK;
+	if (low & PCI_BASE_ADDRESS_MEM_TYPE_64)
+		address |= (u64)uv_virtconfig_get(virt, where + 4, 4) << 32;
+	return address == mapped && uv_virtconfig_memory_on(virt);
 }
 
 static bool uv_bar_is_io(struct uv_virt *virt, u8 bar)

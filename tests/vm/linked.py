@@ -53,6 +53,12 @@ counts() {
 	done
 	say "$line"
 }
+memory() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	sleep 1
+	say memory $1 $(awk '/^(SUnreclaim|VmallocUsed|MemAvailable):/ { print $1 $2 }' /proc/meminfo)
+}
 say booted
 """
 ENDING = r"""
@@ -131,6 +137,17 @@ class Guest:
         line = self.wait_for(rf"^{label} (.*slowest_us=\d+)$", timeout_s)[1]
         return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", line)}
 
+    def grown_kib(self) -> dict[str, int]:
+        """What the kernel has gained from ``memory before`` to ``memory after``.
+
+        That is what tells a leak: distributions' kernels have no kmemleak.
+        """
+        before, after = (
+            {name: int(number) for name, number in re.findall(r"(\w+):(\d+)", line)}
+            for line in re.findall(r"^memory (?:before|after) (.*)$", self.said, re.MULTILINE)
+        )
+        return {name: after[name] - before[name] for name in before}
+
     def finish(self, timeout_s: float = WAIT_S) -> None:
         """The script has ended, and the kernel has complained of nothing."""
         self.wait_for("^done$", timeout_s)
@@ -170,13 +187,28 @@ class Model:
 
 @contextlib.contextmanager
 def guest(
-    script: str, release: str | None = None, *, links: int = 1, cpus: int = 2
+    script: str,
+    release: str | None = None,
+    *,
+    links: int = 1,
+    cpus: int = 2,
+    driver: str = "uvtraffic",
+    devices: Sequence[str] = (),
 ) -> Iterator[Guest]:
-    """Boot a VM that runs ``script`` (after it: ``done``)."""
+    """Boot a VM that runs ``script`` (after it: ``done``).
+
+    Args:
+        script: finds ``uvbus.ko``, ``uvctl``, ``uvlink`` and the driver in ``$share``.
+        release: of the kernel; None: the newest.
+        links: how many.
+        cpus: how many.
+        driver: of ``kmod/tests``.
+        devices: QEMU arguments of devices that it emulates.
+    """
     kernel = kernels.find(release)
     modules = [build.module_for(kernel)]
     tests = build.source_directory() / "tests"
-    modules.append(build.module_from(tests, "uvtraffic", kernel))
+    modules.append(build.module_from(tests, driver, kernel))
     with private_folder(64 << 20) as folder, LinkServer(folder, links) as server:
         share = folder / "share"
         share.mkdir()
@@ -191,7 +223,7 @@ def guest(
             folder=folder,
             share=share,
             ring_bytes=4 << 20,
-            devices=server.arguments,
+            devices=[*server.arguments, *devices],
             cpus=cpus,
             use_kvm=kvm.remembered(kernel.require_image()).works,
         )

@@ -37,6 +37,15 @@ echo 10000:00:00.0 >/sys/bus/pci/drivers/uvtraffic/bind
 counts rebound
 sleep 2
 counts served.again
+dd if={FUNCTION}/config of=/run/bar bs=4 skip=4 count=1 2>/dev/null
+printf '\\000\\000\\100\\200' | dd of={FUNCTION}/config bs=4 seek=4 conv=notrunc 2>/dev/null
+sleep 1
+counts bar.elsewhere
+dd if=/run/bar of={FUNCTION}/config bs=4 seek=4 conv=notrunc 2>/dev/null
+sleep 1
+counts bar.back
+sleep 2
+counts bar.served
 await stopped
 sleep 6
 counts stopped
@@ -74,12 +83,17 @@ def live(machine: Guest) -> None:
     assert model.line() == "plugged 10000:00:00.0"
     machine.go("back")
     rebound = machine.counts("rebound")
-    assert served_well(machine.counts("served.again"), rebound), "a model that has come back"
+    again = machine.counts("served.again")
+    assert served_well(again, rebound), "a model that has come back"
+    elsewhere, back = machine.counts("bar.elsewhere"), machine.counts("bar.back")
+    assert elsewhere["ones"] > again["ones"], "BAR 0 was moved away from what is mapped"
+    served = machine.counts("bar.served")
+    assert served_well(served, back), "BAR 0 was moved back"
 
     model.process.send_signal(signal.SIGSTOP)
     machine.go("stopped")
     stopped = machine.counts("stopped")
-    assert stopped["ones"] > rebound["ones"], "the model is stopped: all ones"
+    assert stopped["ones"] > served["ones"], "the model is stopped: all ones"
     model.process.send_signal(signal.SIGCONT)
     assert "attaching again" in model.line()
     model.process.kill()
@@ -106,3 +120,53 @@ def test_a_function_lives_and_dies_on_every_kernel(release: str) -> None:
     with guest(LIFE, release) as machine:
         live(machine)
         machine.finish()
+
+
+CYCLES = 200
+RELOADED = """
+cp $share/uvbus.ko /run
+parameters=/sys/module/uvtraffic/parameters
+insmod $share/uvtraffic.ko pause_us=20
+again() {
+	insmod /run/uvbus.ko virtual=1 links=0 || return 1
+	until_file /sys/bus/pci/drivers/uvtraffic/10000:00:00.0 || return 1
+	enough=$(($(cat $parameters/reads) + 20))
+	until [ $(cat $parameters/reads) -gt $enough ]; do sleep 0.02; done
+	rmmod uvbus
+}
+again && memory before
+cycle=0
+while [ $cycle -lt CYCLES ] && again; do
+	cycle=$((cycle + 1))
+	[ $((cycle % 10)) -ne 0 ] || say cycle $cycle
+done
+say cycles $cycle
+counts reloaded
+rmmod uvtraffic && say unloaded
+memory after
+"""
+LEAK_MAX_KIB = 4 << 10
+"""Over all cycles: 20 KiB for each; the kernel keeps some memory of drivers and devices."""
+
+
+def reload(machine: Guest, cycles: int) -> None:
+    """The module comes and goes under traffic, while one model goes on attaching."""
+    model = machine.model(options=["--spin", "200", *PATIENT])
+    assert model.line() == "plugged 10000:00:00.0"
+    done = int(machine.wait_for(r"^cycles (\d+)$", timeout_s=12 * cycles)[1])
+    assert done == cycles, machine.story()
+    reloaded = machine.counts("reloaded")
+    assert reloaded["reads"] > 20 * cycles
+    assert reloaded["moved"] > 0
+    assert not reloaded["wrong"]
+    machine.wait_for("^unloaded$")
+    machine.finish()
+    grown = machine.grown_kib()
+    assert grown["SUnreclaim"] < LEAK_MAX_KIB, grown
+    assert grown["VmallocUsed"] < LEAK_MAX_KIB, grown
+
+
+@pytest.mark.long
+def test_the_module_is_loaded_and_unloaded_under_traffic_two_hundred_times() -> None:
+    with guest(RELOADED.replace("CYCLES", str(CYCLES))) as machine:
+        reload(machine, CYCLES)
