@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.device.kernel_end import KernelEnd
+from tests.device.kernel_end import PATIENCE_S, KernelEnd
 from tests.device.tiny import Tiny
 from uvtrace.device import Device, ModelError
 from uvtrace.device.host import Host, Settings
@@ -256,6 +257,15 @@ def test_a_second_model_attaches_and_never_sees_what_was_meant_for_the_first(
         kernel.send(Message.READ, address=0x14, length=4, tag=100)
         kernel.welcome()
         assert kernel.read(0x14, tag=101) == 0x12345678
+
+
+def test_a_model_notifies_for_an_earlier_one_that_died_before_it_could(kernel: KernelEnd) -> None:
+    kernel.set_word(Header.TO_KERNEL_NOTIFY_AT, 0)
+    kernel.set_word(Header.TO_KERNEL_HEAD, 1)  # shown, and the module was not told
+    with running(kernel):
+        assert select.select([kernel.home.kick_fd or 0], [], [], PATIENCE_S)[0]
+        assert kernel.take() is not None
+        kernel.welcome()
 
 
 def test_unplugging_at_the_end_is_a_choice(kernel: KernelEnd) -> None:

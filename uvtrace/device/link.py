@@ -148,7 +148,9 @@ class Link:
         self._outgoing = self._half(Header.TO_KERNEL_OFFSET)
         # As uv_link_model_end() in kmod/link.h: what an earlier model has left to the kernel
         # stays; what the kernel had to say to it does not concern this one.
-        self._head = self._told = self._word(Header.TO_KERNEL_HEAD)
+        self._head = self._word(Header.TO_KERNEL_HEAD)
+        # An earlier model may have died before it notified: HELLO's step covers its messages.
+        self._told = self._word(Header.TO_KERNEL_TAIL)
         self._tail = self._freed = self._word(Header.TO_MODEL_HEAD)
         self._set(Header.TO_MODEL_TAIL, self._tail)
 
