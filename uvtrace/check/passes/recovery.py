@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pass of what sizing, resets and sleep leave to be put right.
 
-It follows only config accesses, resets and snapshots, which are few.
+It follows only config accesses, resets and snapshots, which are few; and most config accesses
+concern nothing that it follows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +43,23 @@ _NO_SOFT_RESET: Final = 1 << 3
 _LAST_OF_HEADER: Final = 0x3F
 _MSI_ON, _MSIX_ON = 1 << 0, 1 << 15
 _RETRY_ID: Final = 0x0001
+_ACCESS_MAX: Final = 8
+_SPACE: Final = 4096
+_READ, _WRITE = int(Kind.CONFIG_READ), int(Kind.CONFIG_WRITE)
+_RESET, _SNAPSHOT = int(Kind.RESET), int(Kind.SNAPSHOT)
+_CONFIG: Final = int(Snapshot.CONFIG)
+_REQUEST, _COMPLETION = int(Phase.REQUEST), int(Phase.COMPLETION)
+_OK, _RETRY = int(Status.OK), int(Status.RETRY)
 
 
-@dataclass(frozen=True)
-class _Event:
-    """One config access."""
+class _Event(NamedTuple):
+    """What the pass follows; of a config access also what it carries."""
 
     position: int
+    kind: int
+    phase: int
+    status: int
+    function: int
     time_ns: int
     offset: int
     width: int
@@ -85,6 +97,8 @@ class _Function:
     lost_since: int = -1
     resetting: int = -1
     retried: int = -1
+    carried: dict[tuple[int, int], tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
+    """By offset and width of an access what it carries of what is followed, once it is known."""
 
     # ------------------------------------------------------------------ events
 
@@ -95,13 +109,14 @@ class _Function:
         self.lost.clear()
         self.left, self.power_state, self.retried = 0, -1, -1
 
-    def read(self, event: _Event) -> None:
-        """The function has answered a config read."""
+    def read(self, event: _Event) -> bool:
+        """The function has answered a config read; whether that can have changed its fields."""
         if event.register(0, 2) == _RETRY_ID:
             self.retried = event.position
-            return
+            return True
+        touched = bool(self.retried >= 0 or self.unseen or self.lost)
         # All ones are what the host makes of no answer.
-        if event.value != (1 << 8 * event.width) - 1:
+        if event.width > _ACCESS_MAX or event.value != (1 << 8 * event.width) - 1:
             self.retried = -1
         for at, value in self._told(event):
             before = self.values.get(at)
@@ -115,10 +130,12 @@ class _Function:
             # The answer to sizing is no address.
             if not self.left >> _BARS.get(at, 31) & 1:
                 self.values[at] = value
+        return touched
 
-    def write(self, event: _Event) -> None:
-        """Config space is written."""
-        for at, value in self._told(event):
+    def write(self, event: _Event) -> bool:
+        """Config space is written; whether that can have changed the function's fields."""
+        told = self._told(event)
+        for at, value in told:
             self.unseen.discard(at)
             self.lost.discard(at)
             bar = _BARS.get(at)
@@ -128,17 +145,19 @@ class _Function:
             else:
                 self.left &= ~(1 << bar) if bar is not None else ~0
                 self.values[at] = value
-        self._write_power(event)
+        touched = self._write_power(event) or bool(told)
         if self._begins_reset(event):
             self.begun = (event.position, event.time_ns)
             self._lose(event.position)
+            return True
+        return touched
 
     def reset(self, phase: int, ok: bool, position: int, time_ns: int) -> None:
         """The kernel resets the function: it waits as long as it must, so only the state counts."""
-        if phase == Phase.REQUEST:
+        if phase == _REQUEST:
             self.resetting = position
             self._doubt(position)
-        elif phase == Phase.COMPLETION:
+        elif phase == _COMPLETION:
             self.resetting = -1
             self.lost |= self.unseen if ok else set()
             self.unseen.clear()
@@ -149,9 +168,20 @@ class _Function:
     # ----------------------------------------------------------------- helpers
 
     def _told(self, event: _Event) -> list[tuple[int, int]]:
-        found = [(at, event.register(at, 4)) for at in _BARS]
-        found += [(at, event.register(at, size)) for at, size in self.other_places()]
-        return [(at, value) for at, value in found if value is not None]
+        """Offset and value of what is followed and an access carries."""
+        offset, width = event.offset, event.width
+        carried = self.carried.get((offset, width))
+        if carried is None:
+            places = [*((at, 4) for at in _BARS), *self.other_places()]
+            carried = tuple(
+                (at, 8 * (at - offset), (1 << 8 * size) - 1)
+                for at, size in places
+                if offset <= at and at + size <= offset + width
+            )
+            # A damaged trace can tell any offset and width.
+            if offset < _SPACE and width <= _ACCESS_MAX:
+                self.carried[offset, width] = carried
+        return [(at, event.value >> shift & mask) for at, shift, mask in carried]
 
     def other_places(self) -> list[tuple[int, int]]:
         """Offset and size of what is followed besides BARs."""
@@ -181,15 +211,17 @@ class _Function:
         advanced = event.register(self.advanced_at + 4, 1) if self.advanced_at >= 0 else None
         return bool((control or 0) & _FLR or (advanced or 0) & _ADVANCED_FLR)
 
-    def _write_power(self, event: _Event) -> None:
+    def _write_power(self, event: _Event) -> bool:
+        """Carry out a write to the power state; whether it is one."""
         value = event.register(self.power_at + 4, 1) if self.power_at >= 0 else None
         if value is None:
-            return
+            return False
         if self.power_state == 3 and value & 3 == 0:
             self.woken = (event.position, event.time_ns)
             if not self.no_soft_reset:
                 self._doubt(event.position)
         self.power_state = value & 3
+        return True
 
     def _at_risk(self) -> set[int]:
         """What a reset would change: what is turned on, and addresses."""
@@ -268,44 +300,57 @@ class RecoveryPass:
         changes: list[tuple[int, int, tuple[int, ...]]] = []
         lost, lost_of = chunk.losses.of([Sight.CFG, Sight.LIFE])
         losses = list(zip(lost.tolist(), lost_of.tolist(), strict=True))
-        for row in [*chunk.rows(_KINDS).tolist(), len(chunk)]:
-            while losses and losses[0][0] <= row:
-                at, of = losses.pop(0)
-                changes += self._lose_sight(at, of)
-            if row < len(chunk) and chunk.function[row] < len(self._functions):
-                number = int(chunk.function[row])
-                before = self._functions[number].fields()
-                self._follow(chunk, row, number)
+        fields = begin[:-1]
+        for event in _events(chunk):
+            while losses and losses[0][0] <= event.position - chunk.first:
+                changes += self._lose_sight(*losses.pop(0), fields)
+            number = event.function
+            if number < len(self._functions) and self._follow(chunk, event):
                 now = self._functions[number].fields()
-                if now != before:
-                    changes.append((row + 1, number, now))
+                if now != fields[number]:
+                    fields[number] = now
+                    changes.append((event.position - chunk.first + 1, number, now))
+        for row, of in losses:
+            changes += self._lose_sight(row, of, fields)
         self._tell(chunk, begin, changes)
 
-    def _lose_sight(self, row: int, of: int) -> list[tuple[int, int, tuple[int, ...]]]:
+    def _lose_sight(
+        self, row: int, of: int, fields: list[tuple[int, ...]]
+    ) -> list[tuple[int, int, tuple[int, ...]]]:
         numbers = range(len(self._functions)) if of < 0 else [of]
         numbers = [number for number in numbers if number < len(self._functions)]
         for number in numbers:
             self._functions[number].lose_sight()
-        return [(row, number, self._functions[number].fields()) for number in numbers]
+            fields[number] = self._functions[number].fields()
+        return [(row, number, fields[number]) for number in numbers]
 
-    def _follow(self, chunk: Chunk, row: int, number: int) -> None:
-        record, function = chunk.records[row], self._functions[number]
-        kind, phase = int(record["kind"]), int(record["phase"])
-        ok = record["status"] == Status.OK
-        position = chunk.first + row
-        if kind == Kind.RESET:
-            function.reset(phase, bool(ok), position, int(record["time_ns"]))
-        elif kind == Kind.SNAPSHOT:
-            meta = view_of(chunk.records[row : row + 1], "meta")[0]
-            if meta["topic"] == Snapshot.CONFIG and meta["offset"] == 0:
-                layout = layout_of(chunk.payload(row), int(meta["total"]))
-                self._functions[number] = _told_by(layout)
-        elif kind == Kind.CONFIG_READ and phase != Phase.REQUEST and ok:
-            function.read(_event(record, position))
-        elif kind == Kind.CONFIG_READ and record["status"] == Status.RETRY:
-            function.retried = position
-        elif kind == Kind.CONFIG_WRITE and phase != Phase.COMPLETION:
-            function.write(_event(record, position))
+    def _follow(self, chunk: Chunk, event: _Event) -> bool:
+        """Carry out an event; whether that can have changed the fields of its function."""
+        function, kind = self._functions[event.function], event.kind
+        if kind == _SNAPSHOT:
+            return self._see_snapshot(chunk, event)
+        if kind == _RESET:
+            ok = event.status == _OK
+            function.reset(event.phase, ok, event.position, event.time_ns)
+            return True
+        if kind == _WRITE:
+            return event.phase != _COMPLETION and function.write(event)
+        if event.phase != _REQUEST and event.status == _OK:
+            return function.read(event)
+        if event.status == _RETRY:
+            function.retried = event.position
+            return True
+        return False
+
+    def _see_snapshot(self, chunk: Chunk, event: _Event) -> bool:
+        row = event.position - chunk.first
+        meta = view_of(chunk.records[row : row + 1], "meta")[0]
+        if meta["topic"] != _CONFIG or meta["offset"] != 0:
+            return False
+        self._functions[event.function] = _told_by(
+            layout_of(chunk.payload(row), int(meta["total"]))
+        )
+        return True
 
     def _tell(
         self,
@@ -329,11 +374,8 @@ class RecoveryPass:
         chunk.put_filler(name, fill)
 
 
-def _event(record: np.void, position: int) -> _Event:
-    return _Event(
-        position=position,
-        time_ns=int(record["time_ns"]),
-        offset=int(record["address"]),
-        width=int(record["length"]),
-        value=int(record["value"]),
-    )
+def _events(chunk: Chunk) -> Iterator[_Event]:
+    rows = chunk.rows(_KINDS)
+    names = ("kind", "phase", "status", "function", "time_ns", "address", "length", "value")
+    columns = (chunk.column(name)[rows].tolist() for name in names)
+    return map(_Event, (chunk.first + rows).tolist(), *columns)

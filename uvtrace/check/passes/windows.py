@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pass of windows that clash: BARs and ROMs, of all functions, as config space enables them.
 
-Config writes are few, so that plain Python serves.
+Config writes are few, and most change no window, so that plain Python serves.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,21 @@ _IO_ENABLE, _MEMORY_ENABLE, _ROM_ENABLE = 1, 2, 1
 _IORESOURCE_IO, _IORESOURCE_MEM_64 = 0x100, 0x100000
 _HEADER_BYTES: Final = 64
 _FILLS: Final = {"clash_bar": -1, "clash_other_since": -1}
+_SNAPSHOT, _COMPLETION = int(Kind.SNAPSHOT), int(Phase.COMPLETION)
+_CONFIG, _BARS = int(Snapshot.CONFIG), int(Snapshot.BARS)
+_SEEN: Final = (Kind.CONFIG_WRITE, Kind.SNAPSHOT)
+
+
+class _Event(NamedTuple):
+    """A config write or snapshot, by the columns that tell what it does."""
+
+    row: int
+    kind: int
+    function: int
+    phase: int
+    offset: int
+    length: int
+    value: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,8 @@ class _Function:
     """Length and IORESOURCE flags by index."""
     since: dict[int, int] = field(default_factory=dict)
     """The config write or snapshot that set each BAR."""
+    windows: tuple[_Window, ...] | None = ()
+    """Those that it decodes; None: what they follow from has changed."""
 
     def dword(self, offset: int) -> int:
         assert self.header is not None
@@ -69,14 +86,14 @@ class WindowsPass:
         lost = chunk.losses.of([Sight.CFG])[0].tolist()
         rows: list[int] = []
         told: dict[str, list[int]] = {column.name: [] for column in self.columns}
-        for row in chunk.rows((Kind.CONFIG_WRITE, Kind.SNAPSHOT)).tolist():
-            if lost and lost[0] <= row:
+        for event in _events(chunk):
+            if lost and lost[0] <= event.row:
                 # What was written is not known until the next snapshot.
                 self._functions.clear()
-                lost = [each for each in lost if each > row]
-            for name, value in self._see(chunk, row):
+                lost = [each for each in lost if each > event.row]
+            for name, value in self._see(chunk, event):
                 if name == "clash_bar":
-                    rows.append(row)
+                    rows.append(event.row)
                 told[name].append(value)
         if lost:
             self._functions.clear()
@@ -85,15 +102,17 @@ class WindowsPass:
             fill = _FILLS.get(column.name, 0)
             chunk.put_rows(column.name, np.array(rows, np.int64), values, fill)
 
-    def _see(self, chunk: Chunk, row: int) -> Iterator[tuple[str, int]]:
-        of = self._functions.setdefault(int(chunk.function[row]), _Function())
-        if chunk.kind[row] == Kind.SNAPSHOT:
-            _see_snapshot(of, chunk, row)
-        elif int(chunk.column("phase")[row]) != Phase.COMPLETION and _write(of, chunk, row):
-            yield from self._clash(int(chunk.function[row]))
+    def _see(self, chunk: Chunk, event: _Event) -> Iterator[tuple[str, int]]:
+        of = self._functions.setdefault(event.function, _Function())
+        if event.kind == _SNAPSHOT:
+            _see_snapshot(of, chunk, event.row)
+        elif event.phase != _COMPLETION and _write(of, event, chunk.first + event.row):
+            yield from self._clash(event.function)
 
     def _clash(self, function: int) -> Iterator[tuple[str, int]]:
-        own = list(_windows(function, self._functions[function]))
+        own = _windows(function, self._functions[function])
+        if not own:
+            return
         every = [w for f, of in self._functions.items() for w in _windows(f, of)]
         for one in own:
             for other in every:
@@ -108,36 +127,53 @@ class WindowsPass:
                     return
 
 
+def _events(chunk: Chunk) -> Iterator[_Event]:
+    rows = chunk.rows(_SEEN)
+    names = ("kind", "function", "phase", "address", "length", "value")
+    columns = (chunk.column(name)[rows].tolist() for name in names)
+    return map(_Event, rows.tolist(), *columns)
+
+
 def _see_snapshot(of: _Function, chunk: Chunk, row: int) -> None:
     meta = view_of(chunk.records[row : row + 1], "meta")[0]
+    topic = int(meta["topic"])
+    if topic not in (_CONFIG, _BARS):
+        return
     payload = chunk.payload(row)
-    if meta["topic"] == Snapshot.CONFIG and meta["offset"] == 0:
-        if len(payload) >= _HEADER_BYTES and payload[0x0E] & 0x7F == 0:
-            of.header = bytearray(payload[:_HEADER_BYTES])
-            of.since = dict.fromkeys(range(BAR_ROM + 1), chunk.first + row)
-    elif meta["topic"] == Snapshot.BARS:
+    of.windows = None
+    if topic == _BARS:
         bars = np.frombuffer(payload, BAR, len(payload) // BAR.itemsize)
         of.bars = {int(b["index"]): (int(b["length"]), int(b["flags"])) for b in bars}
+    elif meta["offset"] == 0 and len(payload) >= _HEADER_BYTES and payload[0x0E] & 0x7F == 0:
+        of.header = bytearray(payload[:_HEADER_BYTES])
+        of.since = dict.fromkeys(range(BAR_ROM + 1), chunk.first + row)
 
 
-def _write(of: _Function, chunk: Chunk, row: int) -> bool:
+def _write(of: _Function, event: _Event, position: int) -> bool:
     """Carry out a config write; whether it can have moved or enabled a window."""
-    offset, length = int(chunk.column("address")[row]), int(chunk.column("length")[row])
+    offset, length = event.offset, event.length
     if of.header is None or offset + length > _HEADER_BYTES:
         return False
-    value = int(chunk.column("value")[row]) & ((1 << 8 * length) - 1)
+    value = event.value & ((1 << 8 * length) - 1)
+    of.windows = None
     of.header[offset : offset + length] = value.to_bytes(length, "little")
     if _BAR0 <= offset < _BAR0 + 24:
-        of.since[(offset - _BAR0) // 4] = chunk.first + row
+        of.since[(offset - _BAR0) // 4] = position
         return True
     if offset & ~3 == _ROM:
-        of.since[BAR_ROM] = chunk.first + row
+        of.since[BAR_ROM] = position
         return True
     return offset == _COMMAND
 
 
-def _windows(function: int, of: _Function) -> Iterator[_Window]:
+def _windows(function: int, of: _Function) -> tuple[_Window, ...]:
     """The windows that a function decodes."""
+    if of.windows is None:
+        of.windows = tuple(_decoded(function, of))
+    return of.windows
+
+
+def _decoded(function: int, of: _Function) -> Iterator[_Window]:
     if of.header is None:
         return
     command = of.dword(_COMMAND)
