@@ -329,7 +329,8 @@ static inline void uv_link_model_end(struct uv_link_header *header,
 	sender->head = uv_load(&sender->mine->head);
 	if (sender->head - sender->tail > sender->count)
 		sender->head = sender->tail;
-	sender->told = sender->head;
+	/* An earlier model may have died before it notified: HELLO's step covers its messages. */
+	sender->told = sender->tail;
 	uv_store_release(&sender->mine->head, sender->head);
 	taker->tail = taker->told = taker->head = uv_load_acquire(&taker->other->head);
 	uv_store_full(&taker->mine->tail, taker->tail);
