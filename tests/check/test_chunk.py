@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uvtrace.check.chunk import Chunk, Frame
@@ -74,3 +74,18 @@ def test_the_fields_of_every_record_are_what_the_records_say() -> None:
     chunk = Chunk(records, 0, Losses.none(_RECORDS), lambda _: b"")
     for column, name in COMMON_FIELDS.items():
         assert chunk.column(column).tolist() == records[name].tolist(), name
+
+
+@settings(deadline=None)  # The first example compiles the loops.
+@given(
+    kinds=st.lists(st.integers(0, 5), max_size=200),
+    asked=st.sets(st.integers(0, 6)),
+)
+def test_rows_of_kinds_are_those_whose_record_is_of_one_of_them(
+    kinds: list[int], asked: set[int]
+) -> None:
+    records = make_records(len(kinds))
+    records["kind"] = kinds
+    chunk = Chunk(records, 0, Losses.none(len(kinds)), lambda _: b"")
+    assert chunk.rows(asked).tolist() == [row for row, kind in enumerate(kinds) if kind in asked]
+    assert chunk.kinds == frozenset(kinds)

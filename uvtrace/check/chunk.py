@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,17 @@ from numpy.typing import NDArray
 from uvtrace.check.columns import ALL
 from uvtrace.check.columns.record import COMMON_FIELDS, VIEW_FIELDS
 from uvtrace.check.loss import Losses
-from uvtrace.check.split import FIELDS, split
+from uvtrace.check.split import FIELDS, rows_among, rows_by_kind, split
 from uvtrace.trace.layout import kinds_of, view_of
 
 Rows = NDArray[np.int64]
 Array = NDArray[Any]
 Filler = Callable[[Rows], Array]
+
+
+_NO_ROWS: Final[Rows] = np.zeros(0, np.int64)
+_SORTED: Final = 8
+"""Rows of several kinds that are fewer than one in so many are sorted, not looked for."""
 
 
 class _Told(NamedTuple):
@@ -78,7 +83,7 @@ class Chunk:
     @cached_property
     def kinds(self) -> frozenset[int]:
         """The kinds that there are in it."""
-        return frozenset(np.flatnonzero(np.bincount(self.kind, minlength=256)).tolist())
+        return frozenset(np.flatnonzero(np.diff(self._by_kind[1])).tolist())
 
     def rows(self, kinds: Iterable[int]) -> Rows:
         """The rows of these kinds, ascending."""
@@ -86,11 +91,33 @@ class Chunk:
         wanted = self.kinds.intersection(kinds)
         found = self._rows.get(wanted)
         if found is None:
-            table = np.zeros(256, bool)
-            table[list(wanted)] = True
-            found = np.flatnonzero(table[self.kind]).astype(np.int64)
-            self._rows[wanted] = found
+            found = self._rows[wanted] = self._rows_of(wanted)
         return found
+
+    def _rows_of(self, wanted: frozenset[int]) -> Rows:
+        ordered, begins = self._by_kind
+        if len(wanted) == len(self.kinds):
+            return np.arange(len(self), dtype=np.int64)
+        parts = [ordered[begins[kind] : begins[kind + 1]] for kind in wanted]
+        if len(parts) == 1:
+            return parts[0]
+        count = sum(map(len, parts))
+        if count * _SORTED < len(self):
+            found = np.concatenate((_NO_ROWS, *parts))
+            found.sort()
+            return found
+        table = np.zeros(256, np.uint8)
+        table[list(wanted)] = 1
+        found = np.empty(count + 1, np.int64)
+        rows_among(self.kind, table, found)
+        return found[:count]
+
+    @cached_property
+    def _by_kind(self) -> tuple[Rows, NDArray[np.int64]]:
+        """The rows ordered by kind, and where each kind begins among them."""
+        ordered, begins = np.empty(len(self), np.int64), np.zeros(257, np.int64)
+        rows_by_kind(self.kind, begins, ordered)
+        return ordered, begins
 
     def column(self, name: str) -> Array:
         """A column of every record, shape (n,); of unions 0 where the kind has no such member."""

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records taken apart: the fields that nearly every rule asks for, in one walk over them.
 
+And records told apart: the rows of each kind.
+
 A field that is read alone fetches a cache line of each record from memory; these lie on the first.
 """
 
@@ -57,3 +59,43 @@ def _split(records: NDArray[np.void], parts: Parts) -> None:
         parts.cpu[row], parts.function[row] = record.cpu, record.function
         parts.address[row], parts.length[row] = record.address, record.length
         parts.value[row], parts.tag[row] = record.value, record.tag
+
+
+@loop
+def rows_by_kind(
+    kind: NDArray[np.uint8], begins: NDArray[np.int64], rows: NDArray[np.int64]
+) -> None:
+    """Fill in the rows ordered by kind, and by row within it.
+
+    Args:
+        kind: of each row, shape (n,).
+        begins: shape (257,), zeros: filled with where each kind begins among the rows.
+        rows: filled, shape (n,).
+    """
+    for row in range(len(kind)):
+        begins[np.int64(kind[row]) + 1] += 1
+    for one in range(256):
+        begins[one + 1] += begins[one]
+    # Each kind's beginning moves on to its end, which is where the next one begins.
+    for row in range(len(kind)):
+        rows[begins[kind[row]]] = row
+        begins[kind[row]] += 1
+    for one in range(256, 0, -1):
+        begins[one] = begins[one - 1]
+    begins[0] = 0
+
+
+@loop
+def rows_among(kind: NDArray[np.uint8], wanted: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+    """Fill in the rows whose kind is wanted, ascending.
+
+    Args:
+        kind: of each row.
+        wanted: 1 for each kind that is wanted, 0 for the others, shape (256,).
+        rows: filled; longer by one than there are such rows.
+    """
+    found = 0
+    # Each row is written, and stays where it is wanted: there is nothing to predict.
+    for row in range(len(kind)):
+        rows[found] = row
+        found += wanted[kind[row]]
