@@ -63,7 +63,7 @@ format: venv
 # Each benchmark makes its own input and prints its own table.
 bench: packages venv
 	@for benchmark in benchmarks/*.py; do \
-	    echo "== $$benchmark"; $(BIN)/python "$$benchmark" || exit; \
+	    echo "== $$benchmark"; $(BIN)/python -m "benchmarks.$$(basename "$$benchmark" .py)" || exit; \
 	done
 
 traces: packages venv
