@@ -140,7 +140,12 @@ def described(spec: ModelSpec) -> Device:
     return make(spec.model, {name: value for name, value in options.items() if name not in ours})
 
 
-def _starts(spec: ModelSpec) -> int:
+def starts_of(spec: ModelSpec) -> int:
+    """How often a model that has ended is to be started again.
+
+    Raises:
+        UsageError: it does not say a number.
+    """
     text = options_of(spec.options).get(_RESTART, "0")
     if not text.isdecimal():
         raise UsageError(f"{_RESTART}={text} is no number", where=str(spec))
