@@ -106,6 +106,7 @@ enums.memory_type = {
 enums.irq_type = { [0] = "INTx", [1] = "MSI", [2] = "MSI-X", [3] = "other" }
 enums.snapshot = {
     [1] = "config space", [2] = "BARs", [3] = "driver", [4] = "delays", [5] = "registers",
+    [6] = "limits",
 }
 enums.topic = {
     [1] = "session", [2] = "symbol", [3] = "console", [4] = "result", [5] = "converted",
