@@ -207,6 +207,19 @@ def test_half_of_the_completions_are_not_enough_for_dma027() -> None:
     assert len(said(story, "DMA027")) == 1
 
 
+def test_a_reset_ends_the_reads_that_were_outstanding_for_dma027() -> None:
+    story = Story().probe().map(0x1000, 64)
+    story.dma_read(0x1000, 64, phase=Phase.REQUEST, tag=5).reset().unmap(0x1000, 64)
+    assert judge(story, "DMA027") == (Verdict.PASS, [])
+
+
+def test_a_read_begun_after_a_reset_or_before_another_functions_breaks_dma027() -> None:
+    story = Story().probe().map(0x1000, 64).reset()
+    story.dma_read(0x1000, 64, phase=Phase.REQUEST, tag=5)
+    story.function("0000:00:04.0").reset().function("0000:00:03.0").unmap(0x1000, 64)
+    assert len(said(story, "DMA027")) == 1
+
+
 def received(story: Story) -> Story:
     """A frame is received and its interrupt handled."""
     return story.dma_write(0x1000, 60).interrupt(11)

@@ -23,6 +23,7 @@ from tests.story import Story
 from uvtrace.check.catalogue import ordered
 from uvtrace.check.results import Finding, Verdict
 from uvtrace.registers.map import Access, AddressSpace, Field, Register, RegisterMap
+from uvtrace.trace.enums import Flag
 
 MS = 1_000_000
 FLR = 0x8000 | 0x2010
@@ -275,3 +276,10 @@ def test_polling_with_a_change_or_something_else_between_passes_pwr008() -> None
     for _ in range(4000):
         works.mmio_read(8, 0)
     assert judge(works, "PWR008") is Verdict.PASS
+
+
+def test_what_the_other_end_records_does_not_interrupt_polling_for_pwr008() -> None:
+    story = Story()
+    for _ in range(6000):
+        story.mmio_read(8, 0).mmio_read(8, 0, flags=Flag.FAR)
+    assert finding(story, "PWR008").severity == "warning"

@@ -26,7 +26,10 @@ from uvtrace.trace.trace import Trace
 
 _DEVICE_ACCESS: Final = (Kind.DMA_READ, Kind.DMA_WRITE)
 _REMOVES: Final = (Kind.UNMAP, Kind.FREE, Kind.POOL_FREE)
-_FOLLOWED: Final = (*_DEVICE_ACCESS, *_REMOVES, Kind.SYNC_FOR_CPU, Kind.HANDLER_EXIT, Kind.UNBIND)
+_FOLLOWED: Final = (
+    *(*_DEVICE_ACCESS, *_REMOVES, Kind.SYNC_FOR_CPU),
+    *(Kind.HANDLER_EXIT, Kind.RESET, Kind.UNBIND),
+)
 INPUTS: Final = frozenset(
     {
         *("mapping_state", "mapping_id", "mapping_made", "mapping_room", "mapping_direction"),

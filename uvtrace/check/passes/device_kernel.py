@@ -27,7 +27,8 @@ PENDING: Final = 1 << 13
 _WAYS: Final = 8
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
-_READ, _WRITE, _UNBIND = int(Kind.DMA_READ), int(Kind.DMA_WRITE), int(Kind.UNBIND)
+_READ, _WRITE = int(Kind.DMA_READ), int(Kind.DMA_WRITE)
+_UNBIND, _RESET = int(Kind.UNBIND), int(Kind.RESET)
 _FOR_CPU, _HANDLER_EXIT = int(Kind.SYNC_FOR_CPU), int(Kind.HANDLER_EXIT)
 _REQUEST, _COMPLETION, _OK = int(Phase.REQUEST), int(Phase.COMPLETION), int(Status.OK)
 _TO_DEVICE, _LIVE = int(Direction.TO_DEVICE), int(MappingState.LIVE)
@@ -155,6 +156,9 @@ def follow(state: State, events: Events, first: int, told: Told) -> None:
         elif kind == _UNBIND:
             if events.phase[row] != _REQUEST:
                 _forget(state, f)
+        elif kind == _RESET:
+            if events.phase[row] != _REQUEST:
+                _end_reads(state, f)
         elif events.state[row] == _LIVE:
             used = state.used[events.slot[row]]
             if used.mapping != events.mapping[row] or used.epoch != state.epoch[f]:
@@ -272,6 +276,14 @@ def _end(state: State, place: int) -> None:
     used = state.used[one.slot]
     if used.mapping == one.mapping and used.epoch == one.epoch:
         used.pending -= 1
+
+
+@step
+def _end_reads(state: State, f: Any) -> None:
+    """A reset function waits for no answer."""
+    for place in range(len(state.reading)):
+        if _is_open(state, state.reading[place], f):
+            _end(state, place)
 
 
 @step
