@@ -7,6 +7,14 @@ from random import Random
 
 from tests.differential.memory_acts import pools, scatters, shares, strays, streams
 from tests.differential.random_device import Act
+from tests.differential.rare_acts import (
+    cut_reads,
+    halves,
+    held_lines,
+    loose_orders,
+    polls,
+    wrong_ways,
+)
 from tests.differential.register_acts import (
     claims,
     configures,
@@ -34,6 +42,12 @@ _ACTS: tuple[tuple[int, Act], ...] = (
     (2, sleeps),
     (2, resets),
     (3, claims),
+    (1, halves),
+    (1, wrong_ways),
+    (1, held_lines),
+    (1, cut_reads),
+    (1, polls),
+    (1, loose_orders),
 )
 
 

@@ -13,7 +13,7 @@ from tests.differential.reference.judge import JUDGES
 from tests.differential.reference.order import RULES as ORDER
 from tests.differential.reference.order import WHOLE_TRACE as TRACE
 from uvtrace.check.catalogue import installed_rules
-from uvtrace.check.engine import check
+from uvtrace.check.engine import Checker
 from uvtrace.check.results import WHOLE_TRACE
 from uvtrace.check.rule import Rule
 from uvtrace.trace.trace import Trace
@@ -32,9 +32,14 @@ def covered_rules() -> tuple[Rule, ...]:
     return tuple(rule for rule in known if rule.of_contract is None)
 
 
+@cache
+def _checker() -> Checker:
+    return Checker(covered_rules(), PARAMETERS)
+
+
 def engine_findings(trace: Trace) -> Counter[Finding]:
     """What the engine finds; of those it only counts, the record is -1."""
-    results = check(trace, rules=covered_rules(), parameters=PARAMETERS)
+    results = _checker().check(trace)
     numbers = {function.name: number for number, function in enumerate(trace.functions)}
     numbers[WHOLE_TRACE] = TRACE
     found: Counter[Finding] = Counter()

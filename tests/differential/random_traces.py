@@ -52,10 +52,10 @@ def random_trace(seed: int) -> Trace:
     if rng.random() < 0.03 and len(records) > 3:
         at = rng.randrange(1, len(records))
         records["seq"][at:] += rng.choice((1, 3))
-    if rng.random() < 0.02:
+    if rng.random() < 0.03:
         at = rng.randrange(len(records))
         records[rng.choice(("version", "kind"))][at] = rng.choice((2, 200))
-    if rng.random() < 0.02:
+    if rng.random() < 0.03:
         records["seq"][rng.randrange(1, len(records)) :] -= 1
     functions = [(device.name, "test") for device in devices]
     file = BytesIO()

@@ -96,6 +96,33 @@ def check(
     return sweep.finish(begin)
 
 
+class Checker:
+    """Judges one trace after another by the same rules, which are compiled once.
+
+    Args:
+        rules: none of them is about contracts.
+        parameters: values of parameters by name; others have their defaults.
+    """
+
+    def __init__(self, rules: Iterable[Rule], parameters: Mapping[str, int]) -> None:
+        self._rules = tuple(rules)
+        self._parameters = dict(parameters)
+        self._program: Program | None = None
+
+    def check(self, trace: Trace) -> Results:
+        """Judge a trace, as :func:`check` does."""
+        begin = time.perf_counter()
+        in_force = _of_vm(trace, self._rules) | self._parameters
+        sweep = Sweep(trace, self._rules, in_force, program=self._program)
+        if self._program is None:
+            self._program = sweep.program.copy()
+        first = 0
+        for part in trace.chunks(CHUNK):
+            sweep.take(first, part.records)
+            first += len(part.records)
+        return sweep.finish(begin)
+
+
 def _of_vm(trace: Trace, rules: Iterable[Rule]) -> dict[str, int]:
     """The values that parameters have in a virtual machine, where the trace was recorded in one."""
     if trace.metadata.session.get("source") != "vm":
@@ -116,6 +143,7 @@ class Sweep:
         silent: rules that only decide what others leave to them.
         given: what is known beside the records of some functions, by index.
         facts: whether to find what proves the first findings.
+        program: one that terms of the rules were added to before; it is not changed.
     """
 
     def __init__(
@@ -127,6 +155,7 @@ class Sweep:
         silent: Iterable[Rule] = (),
         given: Mapping[int, frozenset[Sight]] = MappingProxyType({}),
         facts: bool = False,
+        program: Program | None = None,
     ) -> None:
         self.trace = trace
         self.rules = (*rules, *silent)
@@ -134,12 +163,12 @@ class Sweep:
         self.shown = Shown()
         self.losses = LossFollower(trace)
         self.transactions = 0
-        program = Program(parameters)
+        self.program = Program(parameters) if program is None else program.copy(parameters)
         witness = Witness(trace, registers)
         needed_facts = Facts(dict(parameters)) if facts else None
-        self.findings = Findings(witness, program, self.functions, needed_facts)
+        self.findings = Findings(witness, self.program, self.functions, needed_facts)
         self.judgement = Judgement(
-            tuple(rules), tuple(silent), program, self.findings, len(trace.functions)
+            tuple(rules), tuple(silent), self.program, self.findings, len(trace.functions)
         )
         columns = with_inputs({column.name for rule in self.rules for column in rule.columns()})
         self._passes = self._wanted_passes(columns | _BASE_COLUMNS, registers)

@@ -120,8 +120,8 @@ class Judgement:
     def _add(self, rule: Rule, tally: Tally) -> None:
         violation = rule.violation
         if isinstance(violation, Truth):
-            term = rule.applies & violation
-            self._add_simple(tally, violation, term)
+            assert rule.broken is not None
+            self._add_simple(tally, violation, rule.broken, rule.broken)
         elif isinstance(violation, Obligation):
             duties = Duties(violation, self.program, self.functions)
             self._duties.append((tally, duties, _kinds_of_several(violation.truths())))
@@ -136,9 +136,9 @@ class Judgement:
         if not isinstance(violation, Truth) and rule.applies is not TRUE:
             # What applies is what is counted as judged; the events alone break nothing.
             nothing = ~rule.applies.is_known
-            self._add_simple(tally, nothing, rule.applies)
+            self._add_simple(tally, nothing, rule.applies & nothing, rule.applies)
 
-    def _add_simple(self, tally: Tally, violation: Truth, looked_at: Truth) -> None:
+    def _add_simple(self, tally: Tally, violation: Truth, broken: Truth, looked_at: Truth) -> None:
         applies, kinds = tally.rule.applies, kinds_of(looked_at)
         single = Single(
             applies=applies,
@@ -148,7 +148,7 @@ class Judgement:
             checked=tally.checked,
             unknown=tally.unknown,
         )
-        numbers = self.program.add(applies), self.program.add(applies & violation)
+        numbers = self.program.add(applies), self.program.add(broken)
         self._simple[kinds].append(_Simple(tally, *numbers, single))
 
     def take(self, chunk: Chunk) -> None:

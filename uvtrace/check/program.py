@@ -106,6 +106,18 @@ class Program:
         self._kept.append(term)  # so that its id stays its own
         return found
 
+    def copy(self, parameters: Mapping[str, int] | None = None) -> Program:
+        """Another program with the same terms, that more can be added to.
+
+        Args:
+            parameters: values of parameters by name; others have their defaults.
+        """
+        other = Program(parameters)
+        other._steps = self._steps.copy()
+        other._numbers, other._of_term = self._numbers.copy(), self._of_term.copy()
+        other._kept = self._kept.copy()
+        return other
+
     def start(self, frame: Frame) -> Run:
         """Evaluate over a frame; nothing is computed that is not asked for."""
         return Run(self._steps, self._parameters, frame)

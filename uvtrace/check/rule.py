@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from string import Formatter
 from types import MappingProxyType
 
@@ -131,6 +132,10 @@ class Rule:
 
     def columns(self) -> tuple[Column, ...]:
         """The columns that judging and reporting it depends on."""
+        return self._columns
+
+    @cached_property
+    def _columns(self) -> tuple[Column, ...]:
         used = [column for term in self.terms() for column in term.columns()]
         texts = (self.message, *(case.message for case in self.cases))
         names = [WORD_COLUMNS.get(name, name) for text in texts for name in names_in(text)]
@@ -139,9 +144,15 @@ class Rule:
 
     def kinds(self) -> frozenset[int] | None:
         """The kinds of event that ``applies`` and ``violation`` look at; None: every kind."""
-        if not isinstance(self.violation, Truth):
-            return None
-        return kinds_of(self.applies & self.violation)
+        return None if self.broken is None else kinds_of(self.broken)
+
+    @cached_property
+    def broken(self) -> Truth | None:
+        """True on an event that breaks it; None where that takes more than one event.
+
+        It is the same term whenever it is asked for, so that it need be compiled but once.
+        """
+        return self.applies & self.violation if isinstance(self.violation, Truth) else None
 
 
 def rule(
@@ -193,6 +204,7 @@ def names_in(message: str) -> tuple[str, ...]:
     return tuple(name for _, name, _, _ in Formatter().parse(message) if name)
 
 
+@lru_cache(1 << 12)
 def kinds_of(term: Truth) -> frozenset[int] | None:
     """The kinds of event that can make a term other than false; None: any."""
     if isinstance(term, Constant):
