@@ -310,7 +310,8 @@ def test_a_contract_is_found_by_name_or_path(tmp_path: Path) -> None:
     path.write_text("from tests.graph.machine import CONTRACT\n")
     assert contract_named(str(path)).name == "toy"
     assert contract_named("nvme").name == "nvme"
-    with pytest.raises(UsageError, match=r"there is no contract 'no' \(installed: e1000, edu, nvme"):
+    said = r"there is no contract 'no' \(installed: e1000, edu, nvme"
+    with pytest.raises(UsageError, match=said):
         contract_named("no")
 
 
