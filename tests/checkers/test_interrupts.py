@@ -13,7 +13,7 @@ from tests.checkers.verdicts import judge as judge_by
 from tests.story import Story
 from uvtrace.check.catalogue import ordered
 from uvtrace.check.results import Finding, Verdict
-from uvtrace.trace.enums import Flag
+from uvtrace.trace.enums import Flag, Kind, LossCause
 
 MSI_ON, MSI_OFF = 0x81, 0x80
 MSIX_ON, MSIX_MASKED, MSIX_OFF = 0x8002, 0xC002, 0x0002
@@ -255,6 +255,12 @@ def test_vectors_that_are_freed_or_a_line_pass_irq012() -> None:
 def test_a_handler_that_claims_an_interrupt_unseen_breaks_irq013() -> None:
     found = finding(_registered().interrupt(11), "IRQ013")
     assert "neither read nor wrote a register" in found.message
+
+
+def test_where_accesses_to_ports_were_lost_no_handler_is_accused_by_irq013() -> None:
+    story = _registered().intx_assert().handler_enter(11, type="INTX")
+    story.record(Kind.LOSS, topic=LossCause.HOOK_MISSED, value=1, payload=b"pio:inl")
+    assert judge(story.handler_exit(11, 1, type="INTX"), "IRQ013") is Verdict.UNKNOWN
 
 
 def test_a_handler_that_looks_or_does_not_claim_passes_irq013() -> None:

@@ -26,6 +26,8 @@ INPUTS: Final = frozenset(_TABLE)
 """What it reads of config state: where the table is."""
 
 _SIGHTS: Final = (Sight.MMIO, Sight.IRQ, Sight.ISR, Sight.LIFE)
+_PORTS: Final = -2
+"""Instead of a function: only accesses to ports were lost, which handlers may have made."""
 _ACCESSES: Final = (Kind.MMIO_READ, Kind.MMIO_WRITE, Kind.PIO_READ, Kind.PIO_WRITE)
 _KINDS: Final = (
     *_ACCESSES,
@@ -106,7 +108,8 @@ class VectorsPass:
         table = np.empty((len(writes), len(_TABLE)), np.int64)
         for at, name in enumerate(_TABLE):
             table[:, at] = chunk.take(name, writes)
-        lost, lost_of = chunk.losses.of(_SIGHTS)
+        lost, lost_of = chunk.losses.of((*_SIGHTS, Sight.PIO))
+        lost_of = np.where(np.isin(lost, chunk.losses.of(_SIGHTS)[0]), lost_of, _PORTS)
         told = np.zeros(len(rows), _TOLD)
         events = _Events(chunk.records.view(_RECORD), rows, lost, lost_of, table, chunk.first)
         if len(rows) or len(lost):
@@ -159,10 +162,12 @@ def _untold(one: Any) -> None:
 
 @step
 def _lose(state: _State, f: int) -> None:
+    state.running[:] = -1
+    if f == _PORTS:
+        return
     low, high = (0, len(state.line)) if f < 0 else (f, min(f + 1, len(state.line)))
     state.entries[low:high] = -1
     state.line[low:high] = -1
-    state.running[:] = -1
 
 
 @step
