@@ -91,7 +91,9 @@ class AddressPass:
         told = np.full((len(_NAMES), len(events.rows)), -1, np.int64)
         length = np.zeros(len(events.rows), np.uint64)
         _follow(self._state, events, chunk.first, told, length)
-        own = events.kind != _LOSS
+        own: slice | NDArray[np.bool_] = slice(None)
+        if len(events.rows) > len(rows):
+            own = events.kind != _LOSS
         if "bar_length" in self._wanted:
             chunk.put_rows("bar_length", events.rows[own], length[own])
         for name, values in zip(_NAMES, told, strict=True):
@@ -101,9 +103,12 @@ class AddressPass:
 
     def _events(self, chunk: Chunk, rows: Rows) -> _Events:
         lost, lost_of = chunk.losses.of([Sight.LIFE])
-        merged = np.concatenate((lost, rows))
-        order = np.argsort(merged, kind="stable")
-        at, is_loss = merged[order], (np.arange(len(merged)) < len(lost))[order]
+        at = rows
+        is_loss: slice | NDArray[np.bool_] = slice(0)
+        if len(lost):
+            merged = np.concatenate((lost, rows))
+            order = np.argsort(merged, kind="stable")
+            at, is_loss = merged[order], (np.arange(len(merged)) < len(lost))[order]
         kind = chunk.kind[at].astype(np.int64)
         kind[is_loss] = _LOSS
         function = chunk.function[at].astype(np.int64)

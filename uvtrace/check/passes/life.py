@@ -53,7 +53,9 @@ class LifePass:
         versions.tell(chunk, kernel.FIELDS)
         self._tell_times(chunk, versions)
         if with_interrupts:
-            own = events["kind"] != kernel.LOSS
+            own: slice | NDArray[np.bool_] = slice(None)
+            if len(events) > len(rows):
+                own = events["kind"] != kernel.LOSS
             for name, values in zip(_OF_INTERRUPTS, told.T, strict=True):
                 chunk.put_rows(name, events["row"][own], values[own], -1)
         if "in_handler" in self._wanted:
@@ -82,9 +84,12 @@ class LifePass:
 
     def _events(self, chunk: Chunk, rows: Rows) -> NDArray[np.void]:
         lost, lost_of = chunk.losses.of([Sight.LIFE])
-        merged = np.concatenate((lost, rows))
-        order = np.argsort(merged, kind="stable")
-        at, is_loss = merged[order], (np.arange(len(merged)) < len(lost))[order]
+        at = rows
+        is_loss: slice | NDArray[np.bool_] = slice(0)
+        if len(lost):
+            merged = np.concatenate((lost, rows))
+            order = np.argsort(merged, kind="stable")
+            at, is_loss = merged[order], (np.arange(len(merged)) < len(lost))[order]
         events = np.zeros(len(at), kernel.EVENT)
         records = chunk.records[at]
         for name in ("kind", "phase", "status", "flags", "function", "tag", "value", "address"):
