@@ -33,8 +33,9 @@ from uvtrace.trace.events import is_event
 from uvtrace.trace.layout import FUNCTION_NONE, make_records
 from uvtrace.trace.trace import Trace
 
-CHUNK = 1 << 16
-"""Records per step of the sweep: what is at hand of them fits into a CPU's cache."""
+CHUNK = 1 << 17
+"""Records per step of the sweep. A step costs some milliseconds by itself, however few they are;
+with twice as many the sweep is not faster any more, and takes more memory."""
 
 _BASE_COLUMNS: Final = frozenset({"function", "site", "seq", "time_ns", "kind"})
 
