@@ -10,10 +10,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.chunk import Frame, Rows
+from uvtrace.check.chunk import Chunk, Frame, Rows
 from uvtrace.check.expression import Number
 from uvtrace.check.keys import keys_of
-from uvtrace.check.program import Program, Run
+from uvtrace.check.program import Run
+from uvtrace.check.truths import Found, Truths, marked
 from uvtrace.check.window import Measure, Window
 
 COUNTS, RESETS, LOSES = 1, 2, 4
@@ -34,14 +35,13 @@ SLOT: Final = np.dtype(
     ]
 )
 """One aggregate. ``least`` is of the span under way, ``before`` of the one before it (GROWTH)."""
-HIT: Final = np.dtype([("index", np.int64), ("measured", np.int64), ("first", np.int64)])
-"""An event that broke a window: its index in the frame, what was measured, since when."""
+HIT: Final = np.dtype([("row", np.int64), ("measured", np.int64), ("first", np.int64)])
+"""An event that broke a window: its row in the chunk, what was measured, since when."""
 
 
 class Events(NamedTuple):
     """The events of a chunk that concern a window, in order."""
 
-    at: NDArray[np.int64]
     row: NDArray[np.int64]
     what: NDArray[np.uint8]
     function: NDArray[np.int64]
@@ -59,7 +59,7 @@ class Aggregates:
 
     Args:
         window: what to follow.
-        program: where its terms are compiled.
+        truths: where its terms are added.
         functions: how many there are.
 
     Attributes:
@@ -67,14 +67,18 @@ class Aggregates:
     """
 
     window: Window
-    program: Program
+    truths: Truths
     functions: int
     counted: NDArray[np.int64] = field(init=False)
     unknown: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._program = self.truths.program
         for term in self.window.terms():
-            self.program.add(term)
+            self._program.add(term)
+        self._counts = self.truths.add(self.window.counts)
+        self._unsure = self.truths.add_unknown(self.window.counts)
+        self._resets = self.truths.add(self.window.reset_by)
         size = 1 << max(int(self.window.keys - 1).bit_length(), 3)
         self._slots = np.zeros(size, SLOT)
         self._epochs = np.ones(self.functions + 1, np.int64)
@@ -82,61 +86,58 @@ class Aggregates:
         self.unknown = np.zeros(self.functions + 1, np.int64)
 
     def take(
-        self, frame: Frame, run: Run, lost: tuple[Rows, NDArray[np.int64]]
+        self, chunk: Chunk, found: Found, lost: tuple[Rows, NDArray[np.int64]]
     ) -> NDArray[np.void]:
         """Follow a chunk; arguments as of :meth:`uvtrace.check.duties.Duties.take`.
 
         Returns:
             The events that broke it, dtype HIT.
         """
-        events = self._events(frame, run, lost)
-        hits = np.zeros(len(events.at), HIT)
+        self._tally(chunk, self.counted, found.rows(self._counts))
+        self._tally(chunk, self.unknown, found.rows(self._unsure))
+        parts = ((found.rows(self._counts), COUNTS), (found.rows(self._resets), RESETS))
+        rows, what = marked(len(chunk), parts)
+        if not len(rows) and not len(lost[0]):
+            return np.zeros(0, HIT)
+        events = _with_losses(self._events(chunk, rows, what), *lost)
+        hits = np.zeros(len(events.row), HIT)
         measure, by_key = _MEASURES[self.window.measure], self.window.reset_key is not None
-        first = frame.chunk.first
-        count = _follow(self._slots, self._epochs, events, measure, by_key, first, hits)
+        count = _follow(self._slots, self._epochs, events, measure, by_key, chunk.first, hits)
         return hits[:count]
 
-    def _events(self, frame: Frame, run: Run, lost: tuple[Rows, NDArray[np.int64]]) -> Events:
-        window, function = self.window, frame.column("function").astype(np.int64)
-        function = np.minimum(function, self.functions)
-        counts = run.truth(self.program.add(window.counts))
-        resets = run.truth(self.program.add(window.reset_by)).certain
-        self._tally(function, counts.certain, counts.unknown)
-        what = (counts.certain * COUNTS + resets * RESETS).astype(np.uint8)
-        index = np.flatnonzero(what).astype(np.int64)
-        key = self._keys(run, function, window.key)[index]
+    def _events(self, chunk: Chunk, rows: Rows, what: NDArray[np.uint8]) -> Events:
+        window, frame = self.window, Frame(chunk, rows)
+        run = self._program.start(frame)
+        function = np.minimum(frame.column("function").astype(np.int64), self.functions)
+        key = self._keys(run, function, window.key)
         reset = window.reset_key
-        own = Events(
-            at=index,
-            row=index if frame.rows is None else frame.rows[index],
-            what=what[index],
-            function=function[index],
+        return Events(
+            row=rows,
+            what=what,
+            function=function,
             key=key,
-            reset_key=key if reset is None else self._keys(run, function, reset)[index],
-            time_ns=frame.column("time_ns")[index],
-            value=self._numbers(run, window.of, index),
-            limit=self._numbers(run, window.limit, index),
-            span_ns=self._numbers(run, window.span_ns, index),
+            reset_key=key if reset is None else self._keys(run, function, reset),
+            time_ns=frame.column("time_ns"),
+            value=self._numbers(run, window.of, len(rows)),
+            limit=self._numbers(run, window.limit, len(rows)),
+            span_ns=self._numbers(run, window.span_ns, len(rows)),
         )
-        return _with_losses(own, *lost)
 
-    def _tally(
-        self, function: NDArray[np.int64], counts: NDArray[np.bool_], unknown: NDArray[np.bool_]
-    ) -> None:
-        size = len(self.counted)
-        self.counted += np.bincount(function[counts], minlength=size)
-        self.unknown += np.bincount(function[unknown], minlength=size)
+    def _tally(self, chunk: Chunk, counts: NDArray[np.int64], rows: Rows) -> None:
+        if len(rows):
+            function = np.minimum(chunk.function[rows], self.functions)
+            counts += np.bincount(function, minlength=len(counts))
 
     def _keys(
         self, run: Run, function: NDArray[np.int64], key: tuple[Number, ...]
     ) -> NDArray[np.uint64]:
-        return keys_of(function, (run.number(self.program.add(part)).value for part in key))
+        return keys_of(function, (run.number(self._program.add(part)).value for part in key))
 
-    def _numbers(self, run: Run, term: Number | int | None, index: Rows) -> NDArray[np.int64]:
+    def _numbers(self, run: Run, term: Number | int | None, count: int) -> NDArray[np.int64]:
         if not isinstance(term, Number):
-            return np.full(len(index), term or 0, np.int64)
-        values = run.number(self.program.add(term)).value
-        return np.ascontiguousarray(values[index]).astype(np.int64)
+            return np.full(count, term or 0, np.int64)
+        values = run.number(self._program.add(term)).value
+        return np.ascontiguousarray(values).astype(np.int64)
 
 
 def _with_losses(events: Events, rows: Rows, functions: NDArray[np.int64]) -> Events:
@@ -165,7 +166,7 @@ def _follow(
     hits: NDArray[np.void],
 ) -> int:
     count = 0
-    for i in range(len(events.at)):
+    for i in range(len(events.row)):
         what, f = events.what[i], events.function[i]
         if what & LOSES:
             # Every aggregate of an older epoch is as if it had never been.
@@ -189,7 +190,7 @@ def _follow(
                 _count(slot, events, i, first, measure)
             if slot.measured > events.limit[i] and not slot.broken:
                 slot.broken = 1
-                hits[count].index = events.at[i]
+                hits[count].row = events.row[i]
                 hits[count].measured = slot.measured
                 hits[count].first = slot.first
                 count += 1

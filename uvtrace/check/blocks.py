@@ -40,12 +40,15 @@ MAKE, UNLESS_MADE, BEGIN, JOIN = range(4)
 """Code: make a step; go on elsewhere if it is made; begin to join; join one to the others, and go
 on elsewhere if that decides."""
 
+ASKED: Final = 2
+"""As the field WHOLE: events are only told, not counted."""
 TURNED: Final = np.int64(-(1 << 63))
 """Unsigned numbers are ordered as signed ones are whose highest bit is the other one."""
 
 APPLIES, BROKEN, WHOLE, CODE, MIDDLE, END = range(6)
 """The fields of a rule: the steps of what it judges and of what breaks it (-1: nothing), whether
-it judges the whole trace, and where its code begins, comes to what breaks it, and ends."""
+it judges the whole trace (ASKED: it judges nothing), and where its code begins, comes to what
+breaks it, and ends."""
 
 
 class Memory(NamedTuple):
@@ -133,9 +136,9 @@ def judge(
             _run(memory, columns, rows, at, end, begin, size, turn)
             truth = memory.truths[memory.steps[wanted, PLACE], :size]
             whole = rules[rule, WHOLE] != 0
-            if half & 1 == 0:
+            if half & 1 == 0 and rules[rule, WHOLE] != ASKED:
                 _count(truth, own, whole, same, checked[rule])
-            elif not _is_all(truth, NO):
+            elif half & 1 and not _is_all(truth, NO):
                 applies = memory.truths[memory.steps[rules[rule, APPLIES], PLACE]]
                 count = _tell(
                     applies, truth, own, whole, rule, begin, checked, unknown, hits, count

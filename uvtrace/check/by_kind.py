@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from uvtrace.check import blocks
 from uvtrace.check.chunk import Chunk, Rows
-from uvtrace.check.expression import FALSE, Truth
+from uvtrace.check.expression import FALSE, TRUE, Truth
 from uvtrace.check.flat import Flat, Folded
 
 _DTYPES: Final = {np.dtype(name): at for at, name in enumerate(blocks.DTYPES)} | {
@@ -33,6 +33,7 @@ class Single:
         kinds: the kinds of event that are looked at; None: all.
         whole_trace: it judges the trace, not a function.
         checked, unknown: where to count, by function; the last is the trace.
+        counts: whether anything is counted, or only told (of the whole trace).
     """
 
     applies: Truth
@@ -41,6 +42,7 @@ class Single:
     whole_trace: bool
     checked: NDArray[np.int64]
     unknown: NDArray[np.int64]
+    counts: bool = True
 
     def looks_at(self, kind: int) -> bool:
         """Whether events of a kind are looked at."""
@@ -68,7 +70,10 @@ class OfKind:
             applies = folded.truth(each.applies) if each.looks_at(kind) else FALSE
             if applies is FALSE:
                 continue
-            rules.append(_rule(flat, each, applies, folded.truth(each.violation)))
+            violation = folded.truth(each.violation)
+            if violation is FALSE and not each.counts:
+                continue
+            rules.append(_rule(flat, each, applies, violation))
             self._numbers.append(number)
             self._singles.append(each)
         self._rules = np.array(rules, np.int64).reshape(-1, blocks.END + 1)
@@ -76,6 +81,7 @@ class OfKind:
         self._memory = flat.memory()
         self._fresh = self._memory.made.copy()
         self._functions = functions
+        self._room = ROOM
 
     def judge(self, chunk: Chunk, rows: Rows) -> dict[int, Rows]:
         """Judge the events of some rows.
@@ -85,10 +91,18 @@ class OfKind:
         """
         if not len(self._rules) or not len(rows):
             return {}
-        hits = self._told(chunk, rows, _columns(chunk, rows, self._names), ROOM)
+        hits = self._told(chunk, rows, _columns(chunk, rows, self._names), self._room)
+        if not len(hits):
+            return {}
+        # Of each rule they ascend already; numbers this small are sorted by counting.
+        order = np.argsort(hits[:, 0].astype(np.uint16), kind="stable")
+        own = rows[hits[order, 1]]
+        ends = np.cumsum(np.bincount(hits[:, 0], minlength=len(self._rules))).tolist()
+        begins = [0, *ends[:-1]]
         return {
-            self._numbers[rule]: rows[hits[hits[:, 0] == rule, 1]]
-            for rule in np.unique(hits[:, 0]).tolist()
+            self._numbers[rule]: own[begin:end]
+            for rule, (begin, end) in enumerate(zip(begins, ends, strict=True))
+            if begin < end
         }
 
     def _told(
@@ -109,8 +123,11 @@ class OfKind:
             hits,
         )
         if found > room:
-            return self._told(chunk, rows, columns, found)
+            self._room = 2 * found
+            return self._told(chunk, rows, columns, self._room)
         for number, single in enumerate(self._singles):
+            if not single.counts:
+                continue
             single.checked[:] += checked[number]
             single.unknown[:] += unknown[number]
         return hits[:found]
@@ -147,17 +164,21 @@ class ByKind:
                 self._of[kind] = of
             for number, rows in of.judge(chunk, chunk.rows({kind})).items():
                 found.setdefault(number, []).append(rows)
-        return {number: np.sort(np.concatenate(found[number])) for number in sorted(found)}
+        return {number: _merged(found[number]) for number in sorted(found)}
+
+
+def _merged(parts: list[Rows]) -> Rows:
+    return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
 
 
 def _rule(flat: Flat, single: Single, applies: Truth, violation: Truth) -> list[int]:
     """The fields of a rule, see :mod:`uvtrace.check.blocks`."""
     one = flat.add(applies)
     begin, middle = flat.code(one)
-    whole = int(single.whole_trace)
+    whole = int(single.whole_trace) if single.counts else blocks.ASKED
     if violation is FALSE:
         return [one, -1, whole, begin, middle, middle]
-    broken = flat.both(one, violation)
+    broken = flat.add(violation) if applies is TRUE else flat.both(one, violation)
     return [one, broken, whole, begin, *flat.code(broken)]
 
 

@@ -10,15 +10,16 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.chunk import Frame, Rows
-from uvtrace.check.expression import Number, Truth
+from uvtrace.check.chunk import Chunk, Frame, Rows
+from uvtrace.check.expression import Number
 from uvtrace.check.keys import keys_of
 from uvtrace.check.latest import Latest
 from uvtrace.check.obligation import AtEnd, Obligation
-from uvtrace.check.program import Program, Run
+from uvtrace.check.program import Run
 from uvtrace.check.remembered import Remembered
+from uvtrace.check.truths import Found, Truths, marked
 
-OPENS, DISCHARGES, BREAKS, FORGETS, LOSES = 1, 2, 4, 8, 16
+OPENS, DISCHARGES, BREAKS, FORGETS, LOSES, TELLS = 1, 2, 4, 8, 16, 32
 _NEVER: Final = np.iinfo(np.int64).max
 _START: Final = 1 << 10
 
@@ -90,7 +91,7 @@ class Duties:
 
     Args:
         obligation: what to follow.
-        program: where its terms are compiled.
+        truths: where its terms are added.
         functions: how many there are.
 
     Attributes:
@@ -99,41 +100,55 @@ class Duties:
     """
 
     obligation: Obligation
-    program: Program
+    truths: Truths
     functions: int
     closed: NDArray[np.int64] = field(init=False)
     unsure: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
-        for term in self.obligation.terms():
-            self.program.add(term)
-        self._key = [
-            Remembered(part, self.program, self.functions) if isinstance(part, Latest) else part
-            for part in self.obligation.key
+        duty = self.obligation
+        self._program = self.truths.program
+        for term in duty.terms():
+            self._program.add(term)
+        self._marks = [
+            (self.truths.add(term), bit)
+            for term, bit in (
+                (duty.opened_by, OPENS),
+                (duty.discharged_by, DISCHARGES),
+                (duty.broken_by, BREAKS),
+                (duty.forgotten_by, FORGETS),
+            )
         ]
+        self._key = [
+            Remembered(part, self.truths, self.functions) if isinstance(part, Latest) else part
+            for part in duty.key
+        ]
+        told = (part for part in self._key if isinstance(part, Remembered))
+        self._marks += [(part.event, TELLS) for part in told]
         self._open = nothing_open(_START)
         self._latest_ns = 0
         self.closed = np.zeros(self.functions + 1, np.int64)
         self.unsure = np.zeros(self.functions + 1, np.int64)
 
     def take(
-        self, frame: Frame, run: Run, lost: tuple[Rows, NDArray[np.int64]]
+        self, chunk: Chunk, found: Found, lost: tuple[Rows, NDArray[np.int64]]
     ) -> NDArray[np.void]:
         """Follow a chunk.
 
         Args:
-            frame: the events of the chunk that can concern it.
-            run: the program, over that frame.
+            chunk: the events.
+            found: where truths are certain among them.
             lost: rows and functions of losses that no duty survives.
 
         Returns:
             What was broken, dtype BROKEN.
         """
-        chunk = frame.chunk
         latest_ns = chunk.latest_ns(self._latest_ns)
-        events = self._events(frame, run, lost, latest_ns)
-        self._latest_ns = int(latest_ns[-1])
-        opening = int(np.count_nonzero(events.what & OPENS))
+        before_ns, self._latest_ns = self._latest_ns, int(latest_ns[-1])
+        opening = len(found.rows(self._marks[0][0]))
+        if not opening and not self._live() and not self._is_told(found, lost):
+            return np.zeros(0, BROKEN)
+        events = self._events(chunk, found, lost, latest_ns, before_ns)
         self._make_room(opening)
         broken = np.zeros(self._live() + opening, BROKEN)
         count = _follow(
@@ -148,6 +163,11 @@ class Duties:
         if self.obligation.deadline_ns is not None:
             count = _expire(self._open, self._latest_ns, broken, count, self.closed)
         return broken[:count]
+
+    def _is_told(self, found: Found, lost: tuple[Rows, NDArray[np.int64]]) -> bool:
+        """Whether what its keys remember may change."""
+        told = [number for number, bit in self._marks if bit == TELLS]
+        return bool(told) and (len(lost[0]) > 0 or any(len(found.rows(each)) for each in told))
 
     def finish(self) -> NDArray[np.void]:
         """The trace ends; returns what that breaks."""
@@ -172,81 +192,71 @@ class Duties:
 
     def _events(
         self,
-        frame: Frame,
-        run: Run,
+        chunk: Chunk,
+        found: Found,
         lost: tuple[Rows, NDArray[np.int64]],
         latest_ns: NDArray[np.int64],
+        before_ns: int,
     ) -> Events:
         duty = self.obligation
-        what = np.zeros(len(frame), np.uint8)
-        for term, bit in (
-            (duty.opened_by, OPENS),
-            (duty.discharged_by, DISCHARGES),
-            (duty.broken_by, BREAKS),
-            (duty.forgotten_by, FORGETS),
-        ):
-            what |= (self._certain(run, term) * bit).astype(np.uint8)
-        rows = np.flatnonzero(what).astype(np.int64)
+        parts = ((found.rows(number), bit) for number, bit in self._marks)
+        rows, what = marked(len(chunk), parts)
+        frame = Frame(chunk, rows)
+        run = self._program.start(frame)
         function = frame.column("function").astype(np.int64)
-        keys = self._opening_keys(frame, run, function, lost)[rows]
-        at = rows if frame.rows is None else frame.rows[rows]
+        keys = self._opening_keys(frame, rows, run, function, found, lost)
         own = Events(
-            rows=at,
-            what=what[rows],
-            function=function[rows],
+            rows=rows,
+            what=what,
+            function=function,
             keys=keys,
-            discharge_keys=self._other(run, function, duty.discharge_key, rows, keys),
-            break_keys=self._other(run, function, duty.break_key, rows, keys),
-            deadline_ns=self._deadlines(run, rows),
-            latest_ns=latest_ns[at],
-            site=frame.column("site")[rows],
-            length=frame.column("length")[rows],
+            discharge_keys=self._other(run, function, duty.discharge_key, keys),
+            break_keys=self._other(run, function, duty.break_key, keys),
+            deadline_ns=self._deadlines(run, len(rows)),
+            latest_ns=latest_ns[rows],
+            site=frame.column("site"),
+            length=frame.column("length"),
         )
         # A loss is told before its record: the time is that of the record before it.
-        before_ns = np.concatenate((np.array([self._latest_ns], np.int64), latest_ns))
-        return _with_losses(own, *lost, before_ns)
-
-    def _certain(self, run: Run, term: Truth) -> NDArray[np.bool_]:
-        return run.truth(self.program.add(term)).certain
+        before = np.concatenate((np.array([before_ns], np.int64), latest_ns))
+        return _with_losses(own, *lost, before)
 
     def _opening_keys(
         self,
         frame: Frame,
+        rows: Rows,
         run: Run,
         function: NDArray[np.int64],
+        found: Found,
         lost: tuple[Rows, NDArray[np.int64]],
     ) -> NDArray[np.uint64]:
         return keys_of(
             function,
             (
-                part.values(frame, run, lost)
+                part.values(rows, found.rows(part.event), frame, run, lost)
                 if isinstance(part, Remembered)
-                else run.number(self.program.add(part)).value
+                else run.number(self._program.add(part)).value
                 for part in self._key
             ),
         )
-
-    def _keys(
-        self, run: Run, function: NDArray[np.int64], key: tuple[Number, ...]
-    ) -> NDArray[np.uint64]:
-        return keys_of(function, (run.number(self.program.add(part)).value for part in key))
 
     def _other(
         self,
         run: Run,
         function: NDArray[np.int64],
         key: tuple[Number, ...] | None,
-        rows: Rows,
         keys: NDArray[np.uint64],
     ) -> NDArray[np.uint64]:
-        return keys if key is None else self._keys(run, function, key)[rows]
+        if key is None:
+            return keys
+        return keys_of(function, (run.number(self._program.add(part)).value for part in key))
 
-    def _deadlines(self, run: Run, rows: Rows) -> NDArray[np.int64]:
+    def _deadlines(self, run: Run, count: int) -> NDArray[np.int64]:
         deadline = self.obligation.deadline_ns
         if deadline is None:
-            return np.full(len(rows), -1, np.int64)
-        values = run.number(self.program.add(deadline)).value
-        return np.ascontiguousarray(values[rows].astype(np.int64))
+            return np.full(count, -1, np.int64)
+        values = run.number(self._program.add(deadline)).value
+        return np.ascontiguousarray(values.astype(np.int64))
 
 
 _AT_END: Final = {AtEnd.KEPT: 0, AtEnd.UNKNOWN: 1, AtEnd.BROKEN: 2}

@@ -22,6 +22,7 @@ from uvtrace.check.obligation import Obligation
 from uvtrace.check.program import Program, Run
 from uvtrace.check.results import Evidence
 from uvtrace.check.rule import END, Rule, kinds_of
+from uvtrace.check.truths import Found, Told, Truths
 from uvtrace.check.window import Window
 from uvtrace.trace.enums import Kind
 
@@ -95,6 +96,7 @@ class Judgement:
         self._duties: list[tuple[Tally, Duties, Kinds]] = []
         self._aggregates: list[tuple[Tally, Aggregates, Kinds]] = []
         self._machines: list[tuple[Tally, Machines, Kinds]] = []
+        self._truths = Truths(self.program, self.functions)
         self._is_silent = {id(rule) for rule in self.silent}
         for rule in self.rules:
             tally = self._tally(rule)
@@ -109,9 +111,8 @@ class Judgement:
             if kinds is None or kinds != {END}
             for each in rules
         ]
-        self._by_kind = ByKind(
-            (each.single for each in self._ordered), self.program.parameters, self.functions
-        )
+        singles = [*(each.single for each in self._ordered), *self._truths.singles()]
+        self._by_kind = ByKind(singles, self.program.parameters, self.functions)
 
     def _tally(self, rule: Rule) -> Tally:
         counts = np.zeros((2, self.functions + 1), np.int64)
@@ -123,15 +124,15 @@ class Judgement:
             assert rule.broken is not None
             self._add_simple(tally, violation, rule.broken, rule.broken)
         elif isinstance(violation, Obligation):
-            duties = Duties(violation, self.program, self.functions)
+            duties = Duties(violation, self._truths, self.functions)
             self._duties.append((tally, duties, _kinds_of_several(violation.truths())))
         elif isinstance(violation, Window):
-            aggregates = Aggregates(violation, self.program, self.functions)
+            aggregates = Aggregates(violation, self._truths, self.functions)
             kinds = _kinds_of_several((violation.counts, violation.reset_by))
             self._aggregates.append((tally, aggregates, kinds))
         else:
-            machines = Machines(violation, self.program, self.functions)
-            kinds = _kinds_of_several(machines.truths())
+            machines = Machines(violation, self._truths, self.functions)
+            kinds = _kinds_of_several(machines.looked_at())
             self._machines.append((tally, machines, kinds and kinds | {Kind.RESET}))
         if not isinstance(violation, Truth) and rule.applies is not TRUE:
             # What applies is what is counted as judged; the events alone break nothing.
@@ -153,26 +154,32 @@ class Judgement:
 
     def take(self, chunk: Chunk) -> None:
         """Judge the events of a chunk."""
-        frames: dict[Kinds, tuple[Frame, Run]] = {}
         if len(chunk) < _FEW:
-            hits = self._judge_few(chunk, frames)
+            hits = self._judge_few(chunk)
+            found: Found = self._truths.among_few(chunk)
         else:
-            found = self._by_kind.judge(chunk)
+            told = self._by_kind.judge(chunk)
             hits = [
-                _Hits(self._ordered[number].tally.rule, Frame(chunk, rows), np.arange(len(rows)))
-                for number, rows in found.items()
+                _Hits(each.tally.rule, Frame(chunk, rows), np.arange(len(rows)))
+                for number, each in enumerate(self._ordered)
+                if (rows := told.get(number)) is not None
             ]
+            found = Told(told, len(self._ordered))
         self._report(chunk, hits)
         for tally, duties, kinds in self._duties:
-            self._follow(tally, duties, *self._frame(chunk, kinds, frames))
+            if _is_looked_at(chunk, tally.rule, kinds):
+                self._follow(tally, duties, chunk, found)
         for tally, aggregates, kinds in self._aggregates:
-            self._aggregate(tally, aggregates, *self._frame(chunk, kinds, frames))
+            if _is_looked_at(chunk, tally.rule, kinds):
+                self._aggregate(tally, aggregates, chunk, found)
         for tally, machines, kinds in self._machines:
-            self._step(tally, machines, *self._frame(chunk, kinds, frames))
+            if _is_looked_at(chunk, tally.rule, kinds):
+                self._step(tally, machines, chunk, found)
             machines.see_time(chunk)
 
-    def _judge_few(self, chunk: Chunk, frames: dict[Kinds, tuple[Frame, Run]]) -> list[_Hits]:
+    def _judge_few(self, chunk: Chunk) -> list[_Hits]:
         """Without compiled loops, which take longer to be made ready than few events to judge."""
+        frames: dict[Kinds, tuple[Frame, Run]] = {}
         return [
             hit
             for kinds, rules in self._simple.items()
@@ -193,9 +200,10 @@ class Judgement:
             )
         ]
         self._report(chunk, hits)
+        found = self._truths.among_few(chunk)
         for tally, machines, kinds in self._machines:
             if kinds is not None and END in kinds and tally.rule.whole_trace is whole:
-                self._step(tally, machines, *self._frame(chunk, kinds, frames))
+                self._step(tally, machines, chunk, found)
 
     def finish(self, last: int) -> None:
         """The trace has ended, with the event at position ``last``."""
@@ -280,32 +288,31 @@ class Judgement:
             if len(indices):
                 self.findings.at_events(hit.rule, hit.frame, indices)
 
-    def _follow(self, tally: Tally, duties: Duties, frame: Frame, run: Run) -> None:
-        lost = frame.chunk.losses.of(tally.rule.needs)
-        if len(frame) or len(lost[0]):
-            self._tell_broken(tally.rule, duties.take(frame, run, lost), -1)
+    def _follow(self, tally: Tally, duties: Duties, chunk: Chunk, found: Found) -> None:
+        lost = chunk.losses.of(tally.rule.needs)
+        self._tell_broken(tally.rule, duties.take(chunk, found, lost), -1)
 
-    def _aggregate(self, tally: Tally, aggregates: Aggregates, frame: Frame, run: Run) -> None:
-        lost = frame.chunk.losses.of(tally.rule.needs)
-        if len(frame) or len(lost[0]):
-            for hit in aggregates.take(frame, run, lost):
-                index, measured, first = (int(part) for part in hit)
-                self.findings.at_window(tally.rule, frame, index, measured, first)
+    def _aggregate(self, tally: Tally, aggregates: Aggregates, chunk: Chunk, found: Found) -> None:
+        lost = chunk.losses.of(tally.rule.needs)
+        for hit in aggregates.take(chunk, found, lost):
+            row, measured, first = (int(part) for part in hit)
+            self.findings.at_window(tally.rule, _only(chunk, row), 0, measured, first)
 
-    def _step(self, tally: Tally, machines: Machines, frame: Frame, run: Run) -> None:
-        lost = frame.chunk.losses.of(tally.rule.needs)
-        if not len(frame) and not len(lost[0]):
-            return
-        one = machines.automaton
-        for hit in machines.take(frame, run, lost):
-            index = int(hit["index"])
+    def _step(self, tally: Tally, machines: Machines, chunk: Chunk, found: Found) -> None:
+        one, lost = machines.automaton, chunk.losses.of(tally.rule.needs)
+        for hit in machines.take(chunk, found, lost):
+            row = int(hit["row"])
             if hit["edge"] == OVERSTAYED:
-                self._tell_stay(tally.rule, machines, hit, frame.chunk.first + frame.row(index))
+                self._tell_stay(tally.rule, machines, hit, chunk.first + row)
                 continue
             edge = one.edges[int(hit["edge"])]
             words = {"state": one.states[int(hit["state"])], "step": edge.label}
             self.findings.at_event(
-                tally.rule, frame, index, words | {"target": edge.target}, self._entered(hit)
+                tally.rule,
+                _only(chunk, row),
+                0,
+                words | {"target": edge.target},
+                self._entered(hit),
             )
 
     def _entered(self, hit: np.void) -> tuple[Evidence, ...]:
@@ -350,6 +357,18 @@ class Judgement:
         }
         opened = positions[:_EVIDENCE_MAX].tolist()
         self.findings.tell(rule, function, first if breaker < 0 else breaker, opened, words)
+
+
+def _only(chunk: Chunk, row: int) -> Frame:
+    """One event of a chunk."""
+    return Frame(chunk, np.array([row], np.int64))
+
+
+def _is_looked_at(chunk: Chunk, rule: Rule, kinds: Kinds) -> bool:
+    """Whether a chunk has events of some kinds, or lost what a rule needs."""
+    if kinds is None or not _family(kinds).isdisjoint(chunk.kinds):
+        return True
+    return len(chunk.losses.of(rule.needs)[0]) > 0
 
 
 def _rows(frame: Frame, indices: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 from uvtrace.check.automaton import FORBIDDEN, Automaton, Edge
 from uvtrace.check.chunk import Chunk, Frame, Rows
+from uvtrace.check.columns import record
 from uvtrace.check.expression import Truth
 from uvtrace.check.keys import keys_of
 from uvtrace.check.latest import Latest
-from uvtrace.check.program import Program, Run
-from uvtrace.check.steps import MISFIT, NO_EDGE, TRUE, StepTable, distinct
-from uvtrace.check.terms import probe_begins
-from uvtrace.trace.enums import Kind, Phase
+from uvtrace.check.program import Run
+from uvtrace.check.steps import MISFIT, NO_EDGE, TRUE, UNKNOWN, StepTable, distinct
+from uvtrace.check.terms import is_return, probe_begins
+from uvtrace.check.truths import Found, Truths, marked
+from uvtrace.trace.enums import Kind
 
-STEPS, STARTS, LOSES = 1, 2, 4
+STEPS, STARTS, LOSES, LIMITS = 1, 2, 4, 8
+_is_reset: Final = (record.kind == Kind.RESET) & is_return
 OVERSTAYED: Final = -3
 _KEYS: Final = 1 << 14
 _WAYS: Final = 4
@@ -40,7 +43,7 @@ SLOT: Final = np.dtype(
 """A machine: ``entered`` is the position of the event that led to its state, -1 unseen."""
 HIT: Final = np.dtype(
     [
-        ("index", np.int64),
+        ("row", np.int64),
         ("state", np.int64),
         ("edge", np.int64),
         ("entered", np.int64),
@@ -49,7 +52,7 @@ HIT: Final = np.dtype(
         ("function", np.int64),
     ]
 )
-"""What a machine must not meet: the event's index in the frame (-1: the trace's end), the state,
+"""What a machine must not meet: the event's row in the chunk (-1: the trace's end), the state,
 the edge it fits or OVERSTAYED; the event that led to that state, how long ago it was, and the
 state's time limit."""
 
@@ -68,7 +71,7 @@ class Machine(NamedTuple):
 class Walked(NamedTuple):
     """The events that concern an automaton, in order, with losses among them."""
 
-    at: NDArray[np.int64]
+    row: NDArray[np.int64]
     symbol: NDArray[np.int64]
     what: NDArray[np.int64]
     function: NDArray[np.int64]
@@ -84,7 +87,7 @@ class Machines:
 
     Args:
         automaton: the declaration.
-        program: where its terms are compiled.
+        truths: where its terms are added.
         functions: how many there are.
 
     Attributes:
@@ -92,17 +95,21 @@ class Machines:
     """
 
     automaton: Automaton
-    program: Program
+    truths: Truths
     functions: int
     stepped: NDArray[np.int64] = field(init=False)
     unknown: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         one = self.automaton
-        self._guards = [self.program.add(one.relevant & edge.guard) for edge in one.edges]
-        self._starts = self.program.add(one.starts_over | probe_begins)
-        for part in one.terms():
-            self.program.add(part)
+        guards = [one.relevant & edge.guard for edge in one.edges]
+        self._program = self.truths.program
+        self._guards = [
+            (self.truths.add(guard), self.truths.add_unknown(guard)) for guard in guards
+        ]
+        starts = (one.starts_over, probe_begins, _is_reset)
+        self._starts = [self.truths.add(each) for each in starts]
+        self._told = [self.truths.add(limit.event) for _, limit in self._read_limits()]
         self._table = StepTable(one)
         self._latest_ns = 0
         self._timed = bool(one.time_limits_ns)
@@ -127,33 +134,35 @@ class Machines:
     def _is_told(self, edge: Edge, state: str) -> bool:
         return edge.target == FORBIDDEN or state in edge.told_from
 
-    def truths(self) -> tuple[Truth, ...]:
+    def looked_at(self) -> tuple[Truth, ...]:
         """The terms that say which events are looked at."""
         guards = (self.automaton.relevant & edge.guard for edge in self.automaton.edges)
         told = (limit.event for _, limit in self._read_limits())
         return (self.automaton.starts_over, probe_begins, *guards, *told)
 
     def take(
-        self, frame: Frame, run: Run, lost: tuple[Rows, NDArray[np.int64]]
+        self, chunk: Chunk, found: Found, lost: tuple[Rows, NDArray[np.int64]]
     ) -> NDArray[np.void]:
         """Follow a chunk; arguments as of :meth:`uvtrace.check.duties.Duties.take`.
 
         Returns:
             What a machine must not meet, dtype HIT.
         """
-        truths = [run.truth(guard) for guard in self._guards]
-        # FALSE, UNKNOWN or TRUE
-        values = np.stack(
-            [truth.possible.astype(np.uint8) + truth.certain.astype(np.uint8) for truth in truths]
-        )
-        what = values.any(axis=0) * STEPS + self._begins(frame, run) * STARTS
-        limits_ns = self._limits(frame, run)
-        looked_at = what | (limits_ns >= 0).any(axis=1) if limits_ns.size else what
-        index = np.flatnonzero(looked_at).astype(np.int64)
-        symbols, symbol = distinct(values[:, index])
-        events = self._walked(frame, run, index, what[index], symbol, limits_ns[index], lost)
+        guards = [(found.rows(sure), found.rows(unsure)) for sure, unsure in self._guards]
+        parts = [(rows, STEPS) for both in guards for rows in both]
+        parts += [(found.rows(number), STARTS) for number in self._starts]
+        parts += [(found.rows(number), LIMITS) for number in self._told]
+        rows, what = marked(len(chunk), parts)
+        if not len(rows) and not len(lost[0]):
+            return np.zeros(0, HIT)
+        values = np.zeros((len(guards), len(rows)), np.uint8)
+        for value, (sure, unsure) in zip(values, guards, strict=True):
+            value[np.searchsorted(rows, sure)] = TRUE
+            value[np.searchsorted(rows, unsure)] = UNKNOWN
+        symbols, symbol = distinct(values)
+        events = self._walked(chunk, found, rows, what, symbol, lost)
         # An event can break a step, and the machine that it made a stay.
-        hits = np.zeros(2 * len(index) + self._live(), HIT)
+        hits = np.zeros(2 * len(rows) + self._live(), HIT)
         count = _walk(
             self._machine,
             events,
@@ -182,30 +191,29 @@ class Machines:
 
     def _walked(
         self,
-        frame: Frame,
-        run: Run,
-        index: NDArray[np.int64],
-        what: NDArray[np.int64],
+        chunk: Chunk,
+        found: Found,
+        rows: Rows,
+        what: NDArray[np.uint8],
         symbol: NDArray[np.int64],
-        limits_ns: NDArray[np.int64],
         lost: tuple[Rows, NDArray[np.int64]],
     ) -> Walked:
+        frame = Frame(chunk, rows)
+        run = self._program.start(frame)
         function = np.minimum(frame.column("function").astype(np.int64), self.functions)
-        keys = keys_of(
-            function, (run.number(self.program.add(part)).value for part in self.automaton.key)
-        )
-        rows = index if frame.rows is None else frame.rows[index]
+        key = (run.number(self._program.add(part)).value for part in self.automaton.key)
         latest_ns = np.zeros(len(rows), np.int64)
         if self._timed:
-            latest_ns = frame.chunk.latest_ns(self._latest_ns)[rows]
+            latest_ns = chunk.latest_ns(self._latest_ns)[rows]
+        limits_ns = self._limits(found, rows, run)
         none = np.zeros(len(lost[0]), np.int64)
         joined = (
-            (none - 1, index),
+            (lost[0], rows),
             (none, symbol),
-            (none + LOSES, what),
-            (lost[1], function[index]),
-            (none.astype(np.uint64), keys[index]),
-            (none - 1, frame.chunk.first + rows),
+            (none + LOSES, what.astype(np.int64)),
+            (lost[1], function),
+            (none.astype(np.uint64), keys_of(function, key)),
+            (none - 1, chunk.first + rows),
             (none, latest_ns),
             (np.full((len(none), limits_ns.shape[1]), -1, np.int64), limits_ns),
         )
@@ -214,18 +222,13 @@ class Machines:
         order = np.argsort(np.concatenate((lost[0], rows)), kind="stable")
         return Walked(*(np.concatenate(pair)[order] for pair in joined))
 
-    def _begins(self, frame: Frame, run: Run) -> NDArray[np.bool_]:
-        reset = (frame.column("kind") == Kind.RESET) & (frame.column("phase") != Phase.REQUEST)
-        begins: NDArray[np.bool_] = run.truth(self._starts).certain | reset
-        return begins
-
-    def _limits(self, frame: Frame, run: Run) -> NDArray[np.int64]:
+    def _limits(self, found: Found, rows: Rows, run: Run) -> NDArray[np.int64]:
         """The time limits that events tell, by state; -1 none; shape (n, told ones)."""
         limits = self._read_limits()
-        told = np.full((len(frame), len(self.automaton.states) if limits else 0), -1, np.int64)
-        for state, limit in limits:
-            here = run.truth(self.program.add(limit.event)).certain
-            told[here, state] = run.number(self.program.add(limit.value)).value[here]
+        told = np.full((len(rows), len(self.automaton.states) if limits else 0), -1, np.int64)
+        for number, (state, limit) in zip(self._told, limits, strict=True):
+            here = np.searchsorted(rows, found.rows(number))
+            told[here, state] = run.number(self._program.add(limit.value)).value[here]
         return told
 
     def _read_limits(self) -> list[tuple[int, Latest]]:
@@ -251,7 +254,7 @@ def _walk(
 ) -> int:
     count = 0
     nowhere = steps.shape[1] - 1
-    for i in range(len(events.at)):
+    for i in range(len(events.row)):
         f, now_ns = events.function[i], events.time_ns[i]
         if events.what[i] & LOSES:
             for each in range(0 if f < 0 else f, len(machine.epochs) if f < 0 else f + 1):
@@ -263,7 +266,7 @@ def _walk(
                 machine.limits_ns[f, state] = events.limits_ns[i, state]
         if events.what[i] & STARTS:
             if timed:
-                count = _overstayed(machine, f, now_ns, events.at[i], hits, count)
+                count = _overstayed(machine, f, now_ns, events.row[i], hits, count)
             machine.epochs[f] += 1
             machine.base[f], machine.begun[f] = initial, events.position[i]
         if not events.what[i] & STEPS:
@@ -285,7 +288,7 @@ def _walk(
         late = slot.state != before and stay_ns > machine.limits_ns[f, before]
         if misfit or (edge != NO_EDGE and machine.told[edge, before]) or late:
             hit = hits[count]
-            hit.index, hit.state, hit.function = events.at[i], before, f
+            hit.row, hit.state, hit.function = events.row[i], before, f
             hit.entered, hit.stay_ns = entered, stay_ns
             hit.edge = stranger[events.symbol[i]] if misfit else edge
             hit.limit_ns = machine.limits_ns[f, before]
@@ -296,7 +299,7 @@ def _walk(
 
 @numba.njit(cache=True)
 def _overstayed(
-    machine: Machine, f: int, now_ns: int, index: int, hits: NDArray[np.void], count: int
+    machine: Machine, f: int, now_ns: int, row: int, hits: NDArray[np.void], count: int
 ) -> int:
     """The machines of a function (-1: of all) that have been in their state for too long."""
     for place in range(len(machine.slots)):
@@ -307,7 +310,7 @@ def _overstayed(
         stay_ns = now_ns - slot.since_ns
         if stay_ns > machine.limits_ns[slot.function, slot.state]:
             hit = hits[count]
-            hit.index, hit.state, hit.function = index, slot.state, slot.function
+            hit.row, hit.state, hit.function = row, slot.state, slot.function
             hit.edge, hit.entered, hit.stay_ns = OVERSTAYED, slot.entered, stay_ns
             hit.limit_ns = machine.limits_ns[slot.function, slot.state]
             count += 1

@@ -11,26 +11,35 @@ from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Frame, Rows
 from uvtrace.check.latest import Latest
-from uvtrace.check.program import Program, Run
+from uvtrace.check.program import Run
+from uvtrace.check.truths import Truths
+
+Functions = NDArray[np.int64]
 
 UNTOLD: Final = 0
 """What stands for a number before an event has told it, and after loss."""
 
 
 class Remembered:
-    """A :class:`Latest` at work; ``functions`` is how many there are."""
+    """A :class:`Latest` at work; ``functions`` is how many there are.
 
-    def __init__(self, latest: Latest, program: Program, functions: int) -> None:
-        self._event = program.add(latest.event)
-        self._value = program.add(latest.value)
+    Attributes:
+        event: the number of the truth that tells which events tell it.
+    """
+
+    def __init__(self, latest: Latest, truths: Truths, functions: int) -> None:
+        self.event = truths.add(latest.event)
+        self._value = truths.program.add(latest.value)
         self._now = np.full(functions + 1, UNTOLD, np.uint64)
 
     def values(
-        self, frame: Frame, run: Run, lost: tuple[Rows, NDArray[np.int64]]
+        self, rows: Rows, events: Rows, frame: Frame, run: Run, lost: tuple[Rows, Functions]
     ) -> NDArray[np.uint64]:
         """The number at each event of the next frame, one that the event itself tells included.
 
         Args:
+            rows: of the events in the chunk.
+            events: the rows among them that tell a number.
             frame: the events.
             run: the program, over them.
             lost: rows and functions (-1: all) of losses, after which it is not known.
@@ -38,10 +47,10 @@ class Remembered:
         Returns:
             Shape (n,).
         """
-        told = run.truth(self._event).certain
+        told = np.zeros(len(rows), bool)
+        told[np.searchsorted(rows, events)] = True
         value = np.ascontiguousarray(run.number(self._value).value).astype(np.uint64)
         function = np.minimum(frame.column("function").astype(np.int64), len(self._now) - 1)
-        rows = np.arange(len(told), dtype=np.int64) if frame.rows is None else frame.rows
         return _carried(self._now, told, value, function, rows, lost[0], lost[1])
 
 
