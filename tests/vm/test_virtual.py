@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import uvtrace
 from tests.vm.conftest import RUN_TIMEOUT_S, command_line
+from uvtrace.record.session import Result
 from uvtrace.testing import Recorder, Run, Verdicts
 from uvtrace.trace.enums import Kind, Phase, Status
 
@@ -173,9 +173,7 @@ def survived(tmp_path_factory: pytest.TempPathFactory) -> Run:
                 os.kill(model_of(recorder.pid), number)
             assert time.monotonic() < deadline
         errors = recorder.stderr.read() if recorder.stderr else ""
-    trace = uvtrace.open(path)
-    result = trace.metadata.result
-    return Run(path, result, "".join(output), errors)
+    return Run(path, Result(path), "".join(output), errors)
 
 
 def test_a_killed_model_comes_back_and_its_driver_can_be_bound_again(survived: Run) -> None:

@@ -8,10 +8,13 @@ from typing import Any, Final
 
 from uvtrace.check.columns import record
 from uvtrace.check.expression import FALSE, Literal, Number, Parameter, Truth
+from uvtrace.check.latest import Latest
 from uvtrace.check.lint.scene import STEP_NS, Scene
 from uvtrace.check.obligation import AtEnd, Obligation
 from uvtrace.check.rule import END, Rule, kinds_of
 from uvtrace.check.window import Measure, Window
+
+Key = tuple[Number | Latest, ...]
 
 EARLIER: Final = 4
 """Events before a scene that is judged by columns: what its event columns can point at."""
@@ -84,10 +87,16 @@ def discharge(duty: Obligation) -> Scene:
     return scene
 
 
-def same(scene: Scene, key: tuple[Number, ...], other: tuple[Number, ...], row: int = 1) -> Any:
-    """The key of the first event is the other key of another one."""
-    pairs = zip(key, other, strict=True)
-    return [scene.number(one).value == scene.number(two, row).value for one, two in pairs]
+def same(scene: Scene, key: Key, other: Key, row: int = 1) -> Any:
+    """The key of the first event is the other key of another one.
+
+    What is remembered of earlier events is left open: two events do not show it.
+    """
+    return [
+        scene.number(one).value == scene.number(two, row).value
+        for one, two in zip(key, other, strict=True)
+        if isinstance(one, Number) and isinstance(two, Number)
+    ]
 
 
 # --------------------------------------------------------------------- windows
