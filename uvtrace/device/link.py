@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -112,12 +113,11 @@ class Link:
         self._barrier = threading.Lock()
         self._fd = _open(home.path)
         self._waiter = select.epoll()
-        try:
+        with ExitStack() as undo:
+            undo.callback(os.close, self._fd)
+            undo.callback(self._waiter.close)
             self._map()
-        except BaseException:
-            os.close(self._fd)
-            self._waiter.close()
-            raise
+            undo.pop_all()
         self._wake = self._fd if home.local else home.wake_fd
         os.set_blocking(self._wake or 0, False)
         self._waiter.register(self._wake or 0, select.EPOLLIN)

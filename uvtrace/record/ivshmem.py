@@ -93,7 +93,7 @@ class LinkServer:
             *(_MAGIC, _VERSION, _MESSAGE_BYTES + data_bytes, slots),
             *(_HEADER_BYTES, _HEADER_BYTES + ring_bytes, 0, length),
         )
-        try:
+        with self._fds as undo:
             self._memory = self._make_memory([number * stride for number in range(links)], header)
             self.links: Sequence[LinkFiles] = tuple(
                 LinkFiles(
@@ -102,9 +102,7 @@ class LinkServer:
                 for number in range(links)
             )
             self._listener = self._listen()
-        except BaseException:
-            self._fds.close()
-            raise
+            self._fds = undo.pop_all()
         self._thread = threading.Thread(target=self._serve, name="ivshmem", daemon=True)
         self._thread.start()
 
