@@ -9,6 +9,9 @@
 
 #include "virtirq.h"
 
+/* Times that a line interrupts again before it pauses for a tick. */
+#define LINE_BURST	64
+
 static struct irq_domain *uv_intx_domain;
 static struct irq_domain *uv_msi_domain;
 static struct fwnode_handle *uv_msi_fwnode;
@@ -95,7 +98,10 @@ static void uv_line_mask(struct irq_data *data)
 	raw_spin_unlock_irqrestore(&interrupts->lock, irq_flags);
 }
 
-/* A level: still asserted, it interrupts again. */
+/*
+ * A level: still asserted, it interrupts again. Whether it ever stops is up to the
+ * model, so a CPU gets time for other things after some of them.
+ */
 static void uv_line_unmask(struct irq_data *data)
 {
 	struct uv_virt *virt = uv_virts[data->hwirq];
@@ -104,7 +110,25 @@ static void uv_line_unmask(struct irq_data *data)
 
 	raw_spin_lock_irqsave(&interrupts->lock, irq_flags);
 	interrupts->masked = false;
-	if (interrupts->line && uv_virt_alive(virt))
+	if (!interrupts->line || !uv_virt_alive(virt))
+		goto out;
+	if (interrupts->repeats++ < LINE_BURST)
+		uv_vector_kick(&interrupts->intx);
+	else
+		schedule_delayed_work(&interrupts->resume, 1);
+out:
+	raw_spin_unlock_irqrestore(&interrupts->lock, irq_flags);
+}
+
+static void uv_line_resume(struct work_struct *work)
+{
+	struct uv_virt_interrupts *interrupts =
+		container_of(work, struct uv_virt_interrupts, resume.work);
+	unsigned long irq_flags;
+
+	raw_spin_lock_irqsave(&interrupts->lock, irq_flags);
+	interrupts->repeats = 0;
+	if (interrupts->line && !interrupts->masked)
 		uv_vector_kick(&interrupts->intx);
 	raw_spin_unlock_irqrestore(&interrupts->lock, irq_flags);
 }
@@ -247,6 +271,7 @@ int uv_virtirq_init(struct uv_virt *virt)
 		return -ENOMEM;
 	raw_spin_lock_init(&interrupts->lock);
 	interrupts->masked = true;	/* until it is requested */
+	INIT_DELAYED_WORK(&interrupts->resume, uv_line_resume);
 	uv_vector_init(&interrupts->intx, virt, uv_line_deliver);
 	virt->interrupts = interrupts;
 	interrupts->irq = irq_create_mapping(uv_intx_domain, virt->index);
@@ -260,7 +285,10 @@ void uv_virtirq_exit(struct uv_virt *virt)
 	if (!interrupts)
 		return;
 	uv_vectors_free(interrupts->vectors, interrupts->count);
+	/* a handler that still runs could have it resumed: first the line, then its interrupt */
+	cancel_delayed_work_sync(&interrupts->resume);
 	irq_work_sync(&interrupts->intx.work);
+	cancel_delayed_work_sync(&interrupts->resume);
 	if (interrupts->irq)
 		irq_dispose_mapping(interrupts->irq);
 	kfree(interrupts);

@@ -186,6 +186,7 @@ static void uv_line_update(struct uv_virt *virt)
 	if (line == interrupts->line)
 		return;
 	interrupts->line = line;
+	interrupts->repeats = 0;
 	uv_interrupt_record(virt, line ? UV_KIND_INTX_ASSERT : UV_KIND_INTX_DEASSERT,
 			    UV_STATUS_OK, 0, 0, 0, 0);
 	if (line && !interrupts->masked)

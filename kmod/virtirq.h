@@ -7,6 +7,7 @@
 #include <linux/irqdomain.h>
 #include <linux/msi.h>
 #include <linux/smp.h>
+#include <linux/workqueue.h>
 
 #include "virt.h"
 
@@ -48,6 +49,9 @@ struct uv_vector {
  * @line: Assert_INTx has been sent, and no Deassert_INTx since
  * @masked: the interrupt controller's side of it
  * @irq: Linux interrupt of INTx
+ * @repeats: times that the line has interrupted again since it was asserted, or since
+ *	@resume has run
+ * @resume: goes on interrupting
  */
 struct uv_virt_interrupts {
 	raw_spinlock_t		lock;
@@ -58,6 +62,8 @@ struct uv_virt_interrupts {
 	bool			line;
 	bool			masked;
 	unsigned int		irq;
+	unsigned int		repeats;
+	struct delayed_work	resume;
 };
 
 /* Vectors that a function has by its capabilities. */

@@ -398,6 +398,9 @@ bool model_attach(struct model *model, int timeout_ms)
 	model->dma_left = 0;
 	if (!model_send(model, &hello, NULL, 0))
 		return false;
+	/* told even if it did not ask: it may wait for the room that was made above */
+	uv_link_publish(&model->send);
+	model_kick(model);
 	if (!wait_until(model, &model->welcome, deadline))
 		return false;
 	describe(model);

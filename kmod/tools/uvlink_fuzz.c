@@ -13,6 +13,7 @@
 #include "uvlink.h"
 
 #define ATTACH_MS	10000
+#define QUIET_MS	300
 
 struct fuzzer {
 	struct model	*model;
@@ -235,6 +236,17 @@ static void run(struct fuzzer *fuzzer)
 		scribble(fuzzer);
 }
 
+/* Long enough for a driver to be bound, which then is there for the next runs. */
+static void behave(struct fuzzer *fuzzer)
+{
+	unsigned int i;
+
+	for (i = 0; i < QUIET_MS && is_attached(fuzzer) && !stopped; i++) {
+		model_serve(fuzzer->model);
+		model_sleep(fuzzer->model, 1);
+	}
+}
+
 /* The memory's maker is trusted with its geometry by this end, so put it back. */
 static void repair(struct fuzzer *fuzzer)
 {
@@ -255,6 +267,8 @@ void fuzz(struct model *model, uint64_t seed, uint64_t count)
 		run(&fuzzer);
 		repair(&fuzzer);
 		attach_again(&fuzzer);
+		if (!below(&fuzzer, 64))
+			behave(&fuzzer);
 	}
 	printf("{\"sent\": %" PRIu64 ", \"valid\": %" PRIu64 ", \"attached\": %" PRIu64
 	       ", \"scribbled\": %" PRIu64 "}\n", fuzzer.sent, fuzzer.valid, fuzzer.attached,

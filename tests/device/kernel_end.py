@@ -9,9 +9,8 @@ import select
 import struct
 import time
 from pathlib import Path
-from typing import NamedTuple
 
-from uvtrace.device.link import Home
+from uvtrace.device.link import Home, Taken
 from uvtrace.device.linkabi import (
     LINK_HEADER_SIZE,
     LINK_MAGIC,
@@ -25,24 +24,6 @@ from uvtrace.device.linkabi import (
 )
 
 PATIENCE_S = 20.0
-
-
-class Said(NamedTuple):
-    """A message of the model's."""
-
-    type: int
-    status: int
-    bar: int
-    flags: int
-    address: int
-    length: int
-    byte_count: int
-    tag: int
-    value: int
-    number: int
-    vector: int
-    time_ns: int
-    data: bytes
 
 
 class KernelEnd:
@@ -90,7 +71,7 @@ class KernelEnd:
         if wanted if signal is None else signal:
             self.ring_doorbell()
 
-    def take(self) -> Said | None:
+    def take(self) -> Taken | None:
         """The next message of the model's, or None."""
         tail = self.word(Header.TO_KERNEL_TAIL)
         if tail == self.word(Header.TO_KERNEL_HEAD):
@@ -101,9 +82,9 @@ class KernelEnd:
         self.set_word(Header.TO_KERNEL_TAIL, tail + 1)
         if self.word(Header.TO_KERNEL_ROOM_AT) == tail:
             self.ring_doorbell()
-        return Said._make((*fields, data[: fields[5]]))
+        return Taken._make((*fields, data[: fields[5]]))
 
-    def expect(self, kind: int) -> Said:
+    def expect(self, kind: int) -> Taken:
         """The next message, which is of this type."""
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:

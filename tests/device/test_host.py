@@ -268,6 +268,16 @@ def test_a_model_notifies_for_an_earlier_one_that_died_before_it_could(kernel: K
         kernel.welcome()
 
 
+def test_a_model_signals_that_it_has_come_also_to_a_kernel_that_did_not_ask(
+    kernel: KernelEnd,
+) -> None:
+    # It may be waiting for room, which a new model makes as it drops what an earlier one was told.
+    kernel.set_word(Header.TO_KERNEL_NOTIFY_AT, 0xFFFF_FFFF_FFFF_FFFF)
+    with running(kernel):
+        assert select.select([kernel.home.kick_fd or 0], [], [], PATIENCE_S)[0]
+        assert kernel.take() is not None
+
+
 def test_unplugging_at_the_end_is_a_choice(kernel: KernelEnd) -> None:
     with running(kernel, settings=Settings(spin_s=0, unplug=True)) as model:
         kernel.welcome()

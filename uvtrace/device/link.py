@@ -58,7 +58,7 @@ LOCAL_SLOTS, LOCAL_DATA = 1024, 1024
 
 
 class Taken(NamedTuple):
-    """A message from the kernel, as it came."""
+    """A message, as it came out of its slot."""
 
     type: int
     status: int
@@ -236,6 +236,9 @@ class Link:
         self.send(Message.LIMITS, data=packed)
         self.send(Message.PLUG)
         self.flush()
+        # Told even if it did not ask: it may wait for the room that dropping what it had said
+        # to an earlier model has made.
+        self._kick(SIGNAL_MESSAGES)
 
     def send(
         self,

@@ -74,7 +74,9 @@ enum uv_link_reason {
  * producer that moves head from `old` to `new` signals iff
  * new - notify_at - 1 < new - old (unsigned), after a full barrier. A consumer that
  * polls leaves notify_at behind and gets no signals. The same holds for tail and
- * room_at, for a producer that waits for room.
+ * room_at, for a producer that waits for room. A model signals once it has put its
+ * HELLO, whatever notify_at says: the kernel may wait for room that the model has made
+ * as it dropped what was left for an earlier one.
  */
 struct uv_link_producer {
 	__u64	head;
