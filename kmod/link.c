@@ -204,6 +204,8 @@ static bool uv_link_take_one(struct uv_link *link, enum uv_link_reason *fault)
 		return false;
 	if (!uv_link_answer_reads(link) && link->reads_count == UV_LINK_READS)
 		return false;
+	/* Looked at anew: another model may have come, and started from where this end is. */
+	link->take.head = link->take.tail;
 	switch (uv_link_next(&link->take, &link->message)) {
 	case 0:
 		return uv_link_idle(link);
@@ -245,9 +247,10 @@ bool uv_link_take(struct uv_link *link, unsigned int budget, bool waiter)
 		WRITE_ONCE(link->by_waiter, waiter);
 		more = uv_link_take_one(link, &fault);
 		WRITE_ONCE(link->by_waiter, false);
-		raw_spin_unlock_irqrestore(&link->take_lock, flags);
+		/* before a HELLO behind it is taken: that is of another model */
 		if (fault != UV_REASON_NONE)
 			uv_virt_die(link->virt, fault);
+		raw_spin_unlock_irqrestore(&link->take_lock, flags);
 		smp_mb();	/* unlocking, then `again`: pairs with the first one */
 		more |= READ_ONCE(link->again);
 	} while (more && --budget);

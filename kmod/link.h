@@ -327,8 +327,15 @@ static inline void uv_link_model_end(struct uv_link_header *header,
 	sender->count = taker->count = geometry->slots;
 	sender->tail = uv_load_acquire(&sender->other->tail);
 	sender->head = uv_load(&sender->mine->head);
-	if (sender->head - sender->tail > sender->count)
-		sender->head = sender->tail;
+	if (sender->head - sender->tail > sender->count) {
+		/*
+		 * That cannot be, and the kernel takes nothing more. But it may be at the
+		 * message of its tail, which it has yet to move: this slot is left to nothing.
+		 */
+		memset(sender->slots + (sender->tail & (sender->count - 1)) * sender->size, 0,
+		       UV_MESSAGE_SIZE);
+		sender->head = sender->tail + 1;
+	}
 	/* An earlier model may have died before it notified: HELLO's step covers its messages. */
 	sender->told = sender->tail;
 	uv_store_release(&sender->mine->head, sender->head);

@@ -169,10 +169,24 @@ static struct notifier_block uv_virtbus_notifier = {
 	.notifier_call = uv_virtbus_event,
 };
 
+/* Under the rescan lock. */
+static void uv_virtbus_drop(struct uv_virt *virt)
+{
+	struct pci_dev *pdev = pci_get_slot(uv_bus, PCI_DEVFN(virt->index, 0));
+
+	if (pdev) {
+		pci_stop_and_remove_bus_device(pdev);
+		pci_dev_put(pdev);
+	}
+}
+
 int uv_virtbus_add(struct uv_virt *virt)
 {
 	pci_lock_rescan_remove();
 	pci_scan_slot(uv_bus, PCI_DEVFN(virt->index, 0));
+	/* died meanwhile: what was read of it, its BARs for one, may be all ones */
+	if (!uv_virt_alive(virt))
+		uv_virtbus_drop(virt);
 	pci_assign_unassigned_bus_resources(uv_bus);
 	pci_bus_add_devices(uv_bus);
 	pci_unlock_rescan_remove();
@@ -181,14 +195,8 @@ int uv_virtbus_add(struct uv_virt *virt)
 
 void uv_virtbus_remove(struct uv_virt *virt)
 {
-	struct pci_dev *pdev;
-
 	pci_lock_rescan_remove();
-	pdev = pci_get_slot(uv_bus, PCI_DEVFN(virt->index, 0));
-	if (pdev) {
-		pci_stop_and_remove_bus_device(pdev);
-		pci_dev_put(pdev);
-	}
+	uv_virtbus_drop(virt);
 	pci_unlock_rescan_remove();
 }
 

@@ -54,6 +54,13 @@ class KernelEnd:
     def set_word(self, offset: int, value: int) -> None:
         struct.pack_into("<Q", self.memory, offset, value)
 
+    def wait_while(self, offset: int, value: int) -> None:
+        """Wait until the model writes another value."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.word(offset) == value:
+            assert time.monotonic() < deadline, "the model has not moved"
+            time.sleep(0.001)
+
     def ring_doorbell(self) -> None:
         os.eventfd_write(self.home.wake_fd or 0, 1)
 

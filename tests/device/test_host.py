@@ -278,6 +278,16 @@ def test_a_model_signals_that_it_has_come_also_to_a_kernel_that_did_not_ask(
         assert kernel.take() is not None
 
 
+def test_a_model_comes_after_one_that_wrote_a_position_that_cannot_be(kernel: KernelEnd) -> None:
+    kernel.set_word(Header.TO_KERNEL_TAIL, 10)
+    kernel.set_word(Header.TO_KERNEL_HEAD, 0x8000_0000)
+    with running(kernel):
+        kernel.wait_while(Header.TO_KERNEL_HEAD, 0x8000_0000)
+        kernel.set_word(Header.TO_KERNEL_TAIL, 11)  # it was at that message
+        kernel.welcome()
+        assert kernel.read(0x14) == 0x12345678
+
+
 def test_unplugging_at_the_end_is_a_choice(kernel: KernelEnd) -> None:
     with running(kernel, settings=Settings(spin_s=0, unplug=True)) as model:
         kernel.welcome()

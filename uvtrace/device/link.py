@@ -151,8 +151,20 @@ class Link:
         self._head = self._word(Header.TO_KERNEL_HEAD)
         # An earlier model may have died before it notified: HELLO's step covers its messages.
         self._told = self._word(Header.TO_KERNEL_TAIL)
+        if (self._head - self._told) & _ALL > self._slots:
+            self._skip_one()
         self._tail = self._freed = self._word(Header.TO_MODEL_HEAD)
         self._set(Header.TO_MODEL_TAIL, self._tail)
+
+    def _skip_one(self) -> None:
+        """Leave the slot at the kernel's position, which is yet to move, to a message of nothing.
+
+        An earlier model has written a position that cannot be: the kernel takes nothing more, but
+        may still be at this message.
+        """
+        at = self._outgoing + (self._told & self._slots - 1) * self._size
+        self._memory[at : at + MESSAGE_SIZE] = bytes(MESSAGE_SIZE)
+        self._head = (self._told + 1) & _ALL
 
     def _word(self, offset: int) -> int:
         return self._words[offset // _WORD]
