@@ -6,20 +6,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Frame, Rows
+from uvtrace.check.compiled import loop, step
 from uvtrace.check.expression import Number
 from uvtrace.check.keys import keys_of
 from uvtrace.check.program import Run
 from uvtrace.check.truths import Found, Truths, marked
 from uvtrace.check.window import Measure, Window
 
-COUNTS, RESETS, LOSES = 1, 2, 4
+COUNTS, RESETS = 1, 2
 _WAYS: Final = 4
-_MEASURES: Final = {Measure.COUNT: 0, Measure.SUM: 1, Measure.GROWTH: 2}
+_COUNT, _SUM, _GROWTH = range(3)
+_MEASURES: Final = {Measure.COUNT: _COUNT, Measure.SUM: _SUM, Measure.GROWTH: _GROWTH}
 
 SLOT: Final = np.dtype(
     [
@@ -40,17 +41,25 @@ HIT: Final = np.dtype([("row", np.int64), ("measured", np.int64), ("first", np.i
 
 
 class Events(NamedTuple):
-    """The events of a chunk that concern a window, in order."""
+    """The events of a chunk that concern a window, in order, and the losses among them.
 
-    row: NDArray[np.int64]
-    what: NDArray[np.uint8]
-    function: NDArray[np.int64]
-    key: NDArray[np.uint64]
-    reset_key: NDArray[np.uint64]
+    ``function`` and ``time_ns`` are of the whole chunk, whose first record is at position
+    ``first``; ``numbers`` (value, limit, span in ns) of each event.
+    """
+
+    function: NDArray[np.uint16]
     time_ns: NDArray[np.int64]
-    value: NDArray[np.int64]
-    limit: NDArray[np.int64]
-    span_ns: NDArray[np.int64]
+    rows: Rows
+    what: NDArray[np.uint8]
+    keys: NDArray[np.uint64]
+    reset_keys: NDArray[np.uint64]
+    numbers: NDArray[np.int64]
+    lost: Rows
+    lost_of: NDArray[np.int64]
+    first: int
+
+
+_VALUE, _LIMIT, _SPAN_NS = range(3)
 
 
 @dataclass
@@ -93,111 +102,113 @@ class Aggregates:
         Returns:
             The events that broke it, dtype HIT.
         """
-        self._tally(chunk, self.counted, found.rows(self._counts))
-        self._tally(chunk, self.unknown, found.rows(self._unsure))
+        unsure = found.rows(self._unsure)
+        if len(unsure):
+            _tally(chunk.function, unsure, self.unknown)
         parts = ((found.rows(self._counts), COUNTS), (found.rows(self._resets), RESETS))
         rows, what = marked(len(chunk), parts)
         if not len(rows) and not len(lost[0]):
             return np.zeros(0, HIT)
-        events = _with_losses(self._events(chunk, rows, what), *lost)
-        hits = np.zeros(len(events.row), HIT)
+        events = self._events(chunk, rows, what, lost)
+        hits = np.zeros(len(rows), HIT)
         measure, by_key = _MEASURES[self.window.measure], self.window.reset_key is not None
-        count = _follow(self._slots, self._epochs, events, measure, by_key, chunk.first, hits)
-        return hits[:count]
+        state = self._slots, self._epochs
+        return hits[: _follow(*state, events, measure, by_key, self.counted, hits)]
 
-    def _events(self, chunk: Chunk, rows: Rows, what: NDArray[np.uint8]) -> Events:
-        window, frame = self.window, Frame(chunk, rows)
-        run = self._program.start(frame)
-        function = np.minimum(frame.column("function").astype(np.int64), self.functions)
-        key = self._keys(run, function, window.key)
+    def _events(
+        self, chunk: Chunk, rows: Rows, what: NDArray[np.uint8], lost: tuple[Rows, Rows]
+    ) -> Events:
+        window = self.window
+        run = self._program.start(Frame(chunk, rows))
+        keys = self._keys(chunk, rows, run, window.key)
         reset = window.reset_key
+        numbers = np.empty((3, len(rows)), np.int64)
+        for values, term in zip(numbers, (window.of, window.limit, window.span_ns), strict=True):
+            values[:] = self._number(run, term)
         return Events(
-            row=rows,
+            function=chunk.function,
+            time_ns=chunk.column("time_ns"),
+            rows=rows,
             what=what,
-            function=function,
-            key=key,
-            reset_key=key if reset is None else self._keys(run, function, reset),
-            time_ns=frame.column("time_ns"),
-            value=self._numbers(run, window.of, len(rows)),
-            limit=self._numbers(run, window.limit, len(rows)),
-            span_ns=self._numbers(run, window.span_ns, len(rows)),
+            keys=keys,
+            reset_keys=keys if reset is None else self._keys(chunk, rows, run, reset),
+            numbers=numbers,
+            lost=lost[0],
+            lost_of=lost[1],
+            first=chunk.first,
         )
 
-    def _tally(self, chunk: Chunk, counts: NDArray[np.int64], rows: Rows) -> None:
-        if len(rows):
-            function = np.minimum(chunk.function[rows], self.functions)
-            counts += np.bincount(function, minlength=len(counts))
-
     def _keys(
-        self, run: Run, function: NDArray[np.int64], key: tuple[Number, ...]
+        self, chunk: Chunk, rows: Rows, run: Run, key: tuple[Number, ...]
     ) -> NDArray[np.uint64]:
-        return keys_of(function, (run.number(self._program.add(part)).value for part in key))
+        parts = (run.number(self._program.add(part)).value for part in key)
+        return keys_of(chunk, rows, self.functions, parts)
 
-    def _numbers(self, run: Run, term: Number | int | None, count: int) -> NDArray[np.int64]:
-        if not isinstance(term, Number):
-            return np.full(count, term or 0, np.int64)
-        values = run.number(self._program.add(term)).value
-        return np.ascontiguousarray(values).astype(np.int64)
-
-
-def _with_losses(events: Events, rows: Rows, functions: NDArray[np.int64]) -> Events:
-    """The events with losses among them, each before the record it is told at."""
-    if not len(rows):
-        return events
-    lost: dict[str, Any] = {"row": rows, "function": functions, "what": np.uint8(LOSES)}
-    order = np.argsort(np.concatenate((rows, events.row)), kind="stable")
-    joined: list[Any] = []
-    for name in Events._fields:
-        own: NDArray[Any] = getattr(events, name)
-        told = np.zeros(len(rows), own.dtype)
-        told[:] = lost.get(name, 0)
-        joined.append(np.concatenate((told, own))[order])
-    return Events(*joined)
+    def _number(self, run: Run, term: Number | int | None) -> Any:
+        if isinstance(term, Number):
+            return run.number(self._program.add(term)).value
+        return term or 0
 
 
-@numba.njit(cache=True)
+@loop
+def _tally(function: NDArray[np.uint16], rows: Rows, counts: NDArray[np.int64]) -> None:
+    for row in rows:
+        f: Any = min(np.int64(function[row]), len(counts) - 1)
+        counts[f] += 1
+
+
+@loop
 def _follow(
     slots: NDArray[np.void],
     epochs: NDArray[np.int64],
     events: Events,
     measure: int,
     by_key: bool,
-    first: int,
+    counted: NDArray[np.int64],
     hits: NDArray[np.void],
 ) -> int:
-    count = 0
-    for i in range(len(events.row)):
-        what, f = events.what[i], events.function[i]
-        if what & LOSES:
-            # Every aggregate of an older epoch is as if it had never been.
-            if f < 0:
-                epochs += 1
-            else:
-                epochs[f] += 1
-            continue
+    """Follow a chunk; returns how many ``hits`` there were."""
+    count, following = 0, 0
+    for i in range(len(events.rows)):
+        row = events.rows[i]
+        while following < len(events.lost) and events.lost[following] <= row:
+            _lose(epochs, events.lost_of[following])
+            following += 1
+        f: Any = min(np.int64(events.function[row]), len(epochs) - 1)
+        what = events.what[i]
         if what & RESETS:
             if by_key:
-                slots[_slot(slots, events.reset_key[i], first + events.row[i])].epoch = 0
+                slots[_slot(slots, events.reset_keys[i], events.first + row)].epoch = 0
             else:
                 epochs[f] += 1
         if what & COUNTS:
-            slot = slots[_slot(slots, events.key[i], first + events.row[i])]
+            counted[f] += 1
+            slot = slots[_slot(slots, events.keys[i], events.first + row)]
             if slot.epoch != epochs[f]:
-                _begin(slot, epochs[f], events, i, first)
-            if measure == 2:
-                _grow(slot, events, i, first)
+                _begin(slot, epochs[f], events, i)
+            if measure == _GROWTH:
+                _grow(slot, events, i)
             else:
-                _count(slot, events, i, first, measure)
-            if slot.measured > events.limit[i] and not slot.broken:
+                _count(slot, events, i, measure)
+            if slot.measured > events.numbers[_LIMIT, i] and not slot.broken:
                 slot.broken = 1
-                hits[count].row = events.row[i]
-                hits[count].measured = slot.measured
-                hits[count].first = slot.first
+                hit = hits[count]
+                hit.row, hit.measured, hit.first = row, slot.measured, slot.first
                 count += 1
+    for each in range(following, len(events.lost)):
+        _lose(epochs, events.lost_of[each])
     return count
 
 
-@numba.njit(cache=True)
+@step
+def _lose(epochs: NDArray[np.int64], f: int) -> None:
+    """Every aggregate of an older epoch is as if it had never been."""
+    for each in range(len(epochs)):
+        if f < 0 or each == f:
+            epochs[each] += 1
+
+
+@step
 def _slot(slots: NDArray[np.void], key: np.uint64, now: int) -> int:
     """The slot of a key; that of the key least recently used where there is none."""
     base = np.int64(key >> np.uint64(20)) & (len(slots) - 1)
@@ -215,35 +226,32 @@ def _slot(slots: NDArray[np.void], key: np.uint64, now: int) -> int:
     return int(oldest)
 
 
-@numba.njit(cache=True)
-def _begin(slot: Any, epoch: int, events: Events, i: int, first: int) -> None:
+@step
+def _begin(slot: Any, epoch: int, events: Events, i: int) -> None:
+    value, row = events.numbers[_VALUE, i], events.rows[i]
     slot.epoch = epoch
-    slot.begin_ns = events.time_ns[i]
-    slot.first = first + events.row[i]
-    slot.measured = 0
-    slot.least = events.value[i]
-    slot.before = events.value[i]
-    slot.broken = 0
+    slot.begin_ns, slot.first = events.time_ns[row], events.first + row
+    slot.measured, slot.least, slot.before, slot.broken = 0, value, value, 0
 
 
-@numba.njit(cache=True)
-def _count(slot: Any, events: Events, i: int, first: int, measure: int) -> None:
-    span_ns = events.span_ns[i]
-    if span_ns > 0 and events.time_ns[i] - slot.begin_ns > span_ns:
-        _begin(slot, slot.epoch, events, i, first)
-    slot.measured += events.value[i] if measure == 1 else 1
+@step
+def _count(slot: Any, events: Events, i: int, measure: int) -> None:
+    span_ns, time_ns = events.numbers[_SPAN_NS, i], events.time_ns[events.rows[i]]
+    if span_ns > 0 and time_ns - slot.begin_ns > span_ns:
+        _begin(slot, slot.epoch, events, i)
+    slot.measured += events.numbers[_VALUE, i] if measure == _SUM else 1
 
 
-@numba.njit(cache=True)
-def _grow(slot: Any, events: Events, i: int, first: int) -> None:
-    value = events.value[i]
-    if events.time_ns[i] - slot.begin_ns > events.span_ns[i]:
+@step
+def _grow(slot: Any, events: Events, i: int) -> None:
+    value, time_ns = events.numbers[_VALUE, i], events.time_ns[events.rows[i]]
+    if time_ns - slot.begin_ns > events.numbers[_SPAN_NS, i]:
         if slot.least > slot.before:
             slot.measured += 1
         else:
             slot.measured, slot.broken = 0, 0
-            slot.first = first + events.row[i]
+            slot.first = events.first + events.rows[i]
         slot.before = slot.least
         slot.least = value
-        slot.begin_ns = events.time_ns[i]
+        slot.begin_ns = time_ns
     slot.least = min(slot.least, value)

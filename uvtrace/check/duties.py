@@ -3,25 +3,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Frame, Rows
+from uvtrace.check.compiled import loop, step
 from uvtrace.check.expression import Number
 from uvtrace.check.keys import keys_of
 from uvtrace.check.latest import Latest
 from uvtrace.check.obligation import AtEnd, Obligation
 from uvtrace.check.program import Run
+from uvtrace.check.record_view import record_view
 from uvtrace.check.remembered import Remembered
 from uvtrace.check.truths import Found, Truths, marked
 
-OPENS, DISCHARGES, BREAKS, FORGETS, LOSES, TELLS = 1, 2, 4, 8, 16, 32
+OPENS, DISCHARGES, BREAKS, FORGETS, TELLS = 1, 2, 4, 8, 16
 _NEVER: Final = np.iinfo(np.int64).max
 _START: Final = 1 << 10
+_EVERY: Final = 1 << 16
+"""More functions than there can be: the key of a duty tells them all apart."""
 
 DUTY: Final = np.dtype(
     [
@@ -70,19 +74,30 @@ def nothing_open(capacity: int) -> Open:
     return Open(np.zeros(capacity, DUTY), np.full(2 * capacity, -1, np.int32), unused, counts)
 
 
-class Events(NamedTuple):
-    """The events of a chunk that concern an obligation, in order."""
+_RECORD: Final = record_view(("length", "ip", "caller"))
 
+
+class Events(NamedTuple):
+    """The events of a chunk that concern an obligation, in order, and the losses among them.
+
+    ``records`` (dtype _RECORD), ``function`` and ``latest_ns`` are of the whole chunk, whose first
+    record is at position ``first``; ``before_ns`` is the latest time before it. ``deadline_ns`` is
+    of each event, or one number for all of them.
+    """
+
+    records: NDArray[np.void]
+    function: NDArray[np.uint16]
+    latest_ns: NDArray[np.int64]
     rows: Rows
     what: NDArray[np.uint8]
-    function: NDArray[np.int64]
     keys: NDArray[np.uint64]
     discharge_keys: NDArray[np.uint64]
     break_keys: NDArray[np.uint64]
     deadline_ns: NDArray[np.int64]
-    latest_ns: NDArray[np.int64]
-    site: NDArray[np.uint64]
-    length: NDArray[np.uint64]
+    lost: Rows
+    lost_of: NDArray[np.int64]
+    first: int
+    before_ns: int
 
 
 @dataclass
@@ -151,18 +166,11 @@ class Duties:
         events = self._events(chunk, found, lost, latest_ns, before_ns)
         self._make_room(opening)
         broken = np.zeros(self._live() + opening, BROKEN)
-        count = _follow(
-            self._open,
-            events,
-            chunk.first,
-            self.obligation.break_key is not None,
-            broken,
-            self.closed,
-            self.unsure,
-        )
-        if self.obligation.deadline_ns is not None:
-            count = _expire(self._open, self._latest_ns, broken, count, self.closed)
-        return broken[:count]
+        duty = self.obligation
+        by_key, ends = duty.break_key is not None, duty.deadline_ns is not None
+        tallies = self.closed, self.unsure
+        count = _follow(self._open, events, by_key, ends, broken, *tallies)
+        return _described(broken[:count], chunk)
 
     def _is_told(self, found: Found, lost: tuple[Rows, NDArray[np.int64]]) -> bool:
         """Whether what its keys remember may change."""
@@ -203,127 +211,144 @@ class Duties:
         rows, what = marked(len(chunk), parts)
         frame = Frame(chunk, rows)
         run = self._program.start(frame)
-        function = frame.column("function").astype(np.int64)
-        keys = self._opening_keys(frame, rows, run, function, found, lost)
-        own = Events(
+        keys = keys_of(chunk, rows, _EVERY, self._opening_key(frame, rows, run, found, lost))
+        return Events(
+            records=chunk.records.view(_RECORD),
+            function=chunk.function,
+            latest_ns=latest_ns,
             rows=rows,
             what=what,
-            function=function,
             keys=keys,
-            discharge_keys=self._other(run, function, duty.discharge_key, keys),
-            break_keys=self._other(run, function, duty.break_key, keys),
-            deadline_ns=self._deadlines(run, len(rows)),
-            latest_ns=latest_ns[rows],
-            site=frame.column("site"),
-            length=frame.column("length"),
+            discharge_keys=self._other(chunk, rows, run, duty.discharge_key, keys),
+            break_keys=self._other(chunk, rows, run, duty.break_key, keys),
+            deadline_ns=self._deadlines(run),
+            lost=lost[0],
+            lost_of=lost[1],
+            first=chunk.first,
+            before_ns=before_ns,
         )
-        # A loss is told before its record: the time is that of the record before it.
-        before = np.concatenate((np.array([before_ns], np.int64), latest_ns))
-        return _with_losses(own, *lost, before)
 
-    def _opening_keys(
-        self,
-        frame: Frame,
-        rows: Rows,
-        run: Run,
-        function: NDArray[np.int64],
-        found: Found,
-        lost: tuple[Rows, NDArray[np.int64]],
-    ) -> NDArray[np.uint64]:
-        return keys_of(
-            function,
-            (
-                part.values(rows, found.rows(part.event), frame, run, lost)
-                if isinstance(part, Remembered)
-                else run.number(self._program.add(part)).value
-                for part in self._key
-            ),
-        )
+    def _opening_key(
+        self, frame: Frame, rows: Rows, run: Run, found: Found, lost: tuple[Rows, Rows]
+    ) -> Iterator[NDArray[Any]]:
+        for part in self._key:
+            if isinstance(part, Remembered):
+                yield part.values(rows, found.rows(part.event), frame, run, lost)
+            else:
+                yield run.number(self._program.add(part)).value
 
     def _other(
         self,
+        chunk: Chunk,
+        rows: Rows,
         run: Run,
-        function: NDArray[np.int64],
         key: tuple[Number, ...] | None,
         keys: NDArray[np.uint64],
     ) -> NDArray[np.uint64]:
         if key is None:
             return keys
-        return keys_of(function, (run.number(self._program.add(part)).value for part in key))
+        parts = (run.number(self._program.add(part)).value for part in key)
+        return keys_of(chunk, rows, _EVERY, parts)
 
-    def _deadlines(self, run: Run, count: int) -> NDArray[np.int64]:
+    def _deadlines(self, run: Run) -> NDArray[np.int64]:
         deadline = self.obligation.deadline_ns
         if deadline is None:
-            return np.full(count, -1, np.int64)
+            return np.full(1, -1, np.int64)
         values = run.number(self._program.add(deadline)).value
-        return np.ascontiguousarray(values.astype(np.int64))
+        is_one = values.strides == (0,)
+        return np.ascontiguousarray((values[:1] if is_one else values).astype(np.int64))
+
+
+def _described(broken: NDArray[np.void], chunk: Chunk) -> NDArray[np.void]:
+    """What was broken, with what the records of this chunk say of it."""
+    own = np.flatnonzero(broken["position"] >= chunk.first)
+    opened = chunk.records[broken["position"][own] - chunk.first]
+    broken["site"][own] = np.where(opened["caller"] != 0, opened["caller"], opened["ip"])
+    broken["length"][own] = opened["length"]
+    return broken
 
 
 _AT_END: Final = {AtEnd.KEPT: 0, AtEnd.UNKNOWN: 1, AtEnd.BROKEN: 2}
 
 
-def _with_losses(
-    events: Events, rows: Rows, functions: NDArray[np.int64], before_ns: NDArray[np.int64]
-) -> Events:
-    """The events with losses among them, each before the record it is told at."""
-    if not len(rows):
-        return events
-    lost: dict[str, Any] = {"rows": rows, "function": functions, "what": np.uint8(LOSES)}
-    lost["latest_ns"] = before_ns[rows]
-    order = np.argsort(np.concatenate((rows, events.rows)), kind="stable")
-    joined: list[Any] = []
-    for name in Events._fields:
-        own: NDArray[Any] = getattr(events, name)
-        told = np.zeros(len(rows), own.dtype)
-        told[:] = lost.get(name, 0)
-        joined.append(np.concatenate((told, own))[order])
-    return Events(*joined)
-
-
-@numba.njit(cache=True)
+@loop
 def _follow(
     open_: Open,
     events: Events,
-    first: int,
     by_key: bool,
+    ends: bool,
     broken: NDArray[np.void],
     closed: NDArray[np.int64],
     unsure: NDArray[np.int64],
 ) -> int:
-    count = 0
+    """Follow a chunk; returns how many were ``broken``. ``ends``: duties have a deadline."""
+    count, following, per_event = 0, 0, len(events.deadline_ns) > 1
     for i in range(len(events.rows)):
-        what, now_ns, f = events.what[i], events.latest_ns[i], events.function[i]
-        if what & LOSES:
-            # What was too late by then is broken all the same.
-            count = _expire(open_, now_ns, broken, count, closed)
-            _forget(open_, f, unsure)
-            continue
-        f = min(f, len(closed) - 1)
-        position = first + events.rows[i]
+        row = events.rows[i]
+        while following < len(events.lost) and events.lost[following] <= row:
+            count = _lose(open_, events, following, broken, count, closed, unsure)
+            following += 1
+        what, now_ns, position = events.what[i], events.latest_ns[row], events.first + row
+        f: Any = min(np.int64(events.function[row]), len(closed) - 1)
         if what & DISCHARGES:
             count = _discharge(open_, events.discharge_keys[i], now_ns, broken, count, closed)
         if what & BREAKS:
             key = events.break_keys[i]
             count = _break(open_, by_key, key, f, position, now_ns, broken, count, closed)
         if what & FORGETS:
-            _forget(open_, f, unsure[:0])
+            _forget(open_, f, unsure, False)
         if what & OPENS:
-            wait_ns = events.deadline_ns[i]
+            wait_ns = events.deadline_ns[i if per_event else 0]
             deadline_ns = now_ns + wait_ns if wait_ns >= 0 else _NEVER
-            key, site, length = events.keys[i], events.site[i], events.length[i]
-            _add(open_, key, f, position, deadline_ns, site, length, unsure)
+            _add(open_, events.keys[i], f, position, deadline_ns, unsure)
+    for each in range(following, len(events.lost)):
+        count = _lose(open_, events, each, broken, count, closed, unsure)
+    if ends:
+        count = _expire(open_, events.latest_ns[-1], broken, count, closed)
+    _describe(open_, events)
     return count
 
 
-@numba.njit(cache=True)
+@step
+def _describe(open_: Open, events: Events) -> None:
+    """Note of the duties that stay open what their records, which will be gone, say.
+
+    Most are closed soon: to read the record of each one would cost more than all the rest.
+    """
+    index = open_.counts[NEWEST]
+    while index >= 0 and open_.duties[index].position >= events.first:
+        one = open_.duties[index]
+        record = events.records[one.position - events.first]
+        one.length, one.site = record.length, record.caller if record.caller != 0 else record.ip
+        index = one.older
+
+
+@step
+def _lose(
+    open_: Open,
+    events: Events,
+    which: int,
+    broken: NDArray[np.void],
+    count: int,
+    closed: NDArray[np.int64],
+    unsure: NDArray[np.int64],
+) -> int:
+    """Something was lost, before the record at which that is told: at the time of the last one."""
+    row = events.lost[which]
+    now_ns = events.latest_ns[row - 1] if row > 0 else events.before_ns
+    # What was too late by then is broken all the same.
+    count = _expire(open_, now_ns, broken, count, closed)
+    _forget(open_, events.lost_of[which], unsure, True)
+    return count
+
+
+@step
 def _add(
     open_: Open,
     key: np.uint64,
     f: int,
     position: int,
     deadline_ns: int,
-    site: np.uint64,
-    length: np.uint64,
     unsure: NDArray[np.int64],
 ) -> None:
     if open_.counts[FREE] == 0:
@@ -334,12 +359,12 @@ def _add(
     open_.counts[FREE] -= 1
     index = open_.unused[open_.counts[FREE]]
     one = open_.duties[index]
-    one.key, one.site, one.length = key, site, length
-    one.position, one.deadline_ns, one.function, one.open = position, deadline_ns, f, 1
+    one.key, one.function, one.open = key, f, 1
+    one.position, one.deadline_ns = position, deadline_ns
     _link(open_, index)
 
 
-@numba.njit(cache=True)
+@step
 def _link(open_: Open, index: Any) -> None:
     one = open_.duties[index]
     bucket = np.int64(one.key >> np.uint64(20)) & (len(open_.heads) - 1)
@@ -357,7 +382,7 @@ def _link(open_: Open, index: Any) -> None:
     open_.counts[NEWEST] = index
 
 
-@numba.njit(cache=True)
+@step
 def _close(open_: Open, index: Any) -> None:
     one = open_.duties[index]
     if one.previous >= 0:
@@ -379,7 +404,7 @@ def _close(open_: Open, index: Any) -> None:
     open_.counts[FREE] += 1
 
 
-@numba.njit(cache=True)
+@loop
 def _move(source: Open, target: Open) -> None:
     index = source.counts[OLDEST]
     while index >= 0:
@@ -395,7 +420,7 @@ def _move(source: Open, target: Open) -> None:
     target.counts[DROPPED] = source.counts[DROPPED]
 
 
-@numba.njit(cache=True)
+@step
 def _tell(
     open_: Open,
     index: Any,
@@ -413,7 +438,7 @@ def _tell(
     return count + 1
 
 
-@numba.njit(cache=True)
+@step
 def _discharge(
     open_: Open,
     key: np.uint64,
@@ -440,7 +465,7 @@ def _discharge(
         count = _tell(open_, found, -1, broken, count, closed)
 
 
-@numba.njit(cache=True)
+@step
 def _break(
     open_: Open,
     by_key: bool,
@@ -463,20 +488,21 @@ def _break(
     return count
 
 
-@numba.njit(cache=True)
-def _forget(open_: Open, f: int, unsure: NDArray[np.int64]) -> None:
+@step
+def _forget(open_: Open, f: int, unsure: NDArray[np.int64], counts: bool) -> None:
+    """The duties of a function (-1: of all) are over; ``counts``: nobody knows how they end."""
     index = np.int64(open_.counts[OLDEST])
     while index >= 0:
         one = open_.duties[index]
         following = np.int64(one.newer)
         if f < 0 or one.function == f:
-            if len(unsure):
+            if counts:
                 unsure[one.function] += 1
             _close(open_, index)
         index = following
 
 
-@numba.njit(cache=True)
+@step
 def _expire(
     open_: Open,
     now_ns: int,
@@ -493,7 +519,7 @@ def _expire(
     return count
 
 
-@numba.njit(cache=True)
+@loop
 def _end(
     open_: Open,
     broken: NDArray[np.void],

@@ -6,23 +6,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.automaton import FORBIDDEN, Automaton, Edge
 from uvtrace.check.chunk import Chunk, Frame, Rows
 from uvtrace.check.columns import record
+from uvtrace.check.compiled import loop, step
 from uvtrace.check.expression import Truth
 from uvtrace.check.keys import keys_of
 from uvtrace.check.latest import Latest
 from uvtrace.check.program import Run
-from uvtrace.check.steps import MISFIT, NO_EDGE, TRUE, UNKNOWN, StepTable, distinct
+from uvtrace.check.steps import MISFIT, NO_EDGE, TRUE, UNKNOWN, StepTable
+from uvtrace.check.symbols import Symbols
 from uvtrace.check.terms import is_return, probe_begins
 from uvtrace.check.truths import Found, Truths, marked
 from uvtrace.trace.enums import Kind
 
-STEPS, STARTS, LOSES, LIMITS = 1, 2, 4, 8
+STEPS, STARTS, LIMITS = 1, 2, 4
 _is_reset: Final = (record.kind == Kind.RESET) & is_return
 OVERSTAYED: Final = -3
 _KEYS: Final = 1 << 14
@@ -69,16 +70,22 @@ class Machine(NamedTuple):
 
 
 class Walked(NamedTuple):
-    """The events that concern an automaton, in order, with losses among them."""
+    """The events that concern an automaton, in order, and the losses among them.
 
-    row: NDArray[np.int64]
-    symbol: NDArray[np.int64]
-    what: NDArray[np.int64]
-    function: NDArray[np.int64]
+    ``function`` and ``latest_ns`` (which is empty where nothing is timed) are of the whole chunk,
+    whose first record is at position ``first``.
+    """
+
+    function: NDArray[np.uint16]
+    latest_ns: NDArray[np.int64]
+    rows: Rows
+    symbol: NDArray[np.int32]
+    what: NDArray[np.uint8]
     keys: NDArray[np.uint64]
-    position: NDArray[np.int64]
-    time_ns: NDArray[np.int64]
     limits_ns: NDArray[np.int64]
+    lost: Rows
+    lost_of: NDArray[np.int64]
+    first: int
 
 
 @dataclass
@@ -111,6 +118,9 @@ class Machines:
         self._starts = [self.truths.add(each) for each in starts]
         self._told = [self.truths.add(limit.event) for _, limit in self._read_limits()]
         self._table = StepTable(one)
+        self._symbols = Symbols(len(one.edges))
+        self._steps = np.zeros((0, len(one.states) + 1, 2), np.int32)
+        self._strangers = np.zeros(0, np.int64)
         self._latest_ns = 0
         self._timed = bool(one.time_limits_ns)
         known = self.functions + 1
@@ -155,26 +165,28 @@ class Machines:
         rows, what = marked(len(chunk), parts)
         if not len(rows) and not len(lost[0]):
             return np.zeros(0, HIT)
-        values = np.zeros((len(guards), len(rows)), np.uint8)
-        for value, (sure, unsure) in zip(values, guards, strict=True):
-            value[np.searchsorted(rows, sure)] = TRUE
-            value[np.searchsorted(rows, unsure)] = UNKNOWN
-        symbols, symbol = distinct(values)
+        held = (
+            (guard, value, where)
+            for guard, both in enumerate(guards)
+            for value, where in zip((TRUE, UNKNOWN), both, strict=True)
+        )
+        symbol = self._symbols.of(len(chunk), rows, held)
+        self._see_symbols()
         events = self._walked(chunk, found, rows, what, symbol, lost)
         # An event can break a step, and the machine that it made a stay.
         hits = np.zeros(2 * len(rows) + self._live(), HIT)
-        count = _walk(
-            self._machine,
-            events,
-            self._table.rows(symbols),
-            (symbols == TRUE).argmax(axis=1),
-            self.automaton.index(self.automaton.initial),
-            self._timed,
-            hits,
-            self.stepped,
-            self.unknown,
-        )
+        initial = self.automaton.index(self.automaton.initial)
+        tables = self._steps, self._strangers
+        tallies = self.stepped, self.unknown
+        count = _walk(self._machine, events, *tables, initial, self._timed, hits, *tallies)
         return hits[:count]
+
+    def _see_symbols(self) -> None:
+        """Work out the steps of symbols that there were none of before."""
+        if self._symbols.count > len(self._steps):
+            values = self._symbols.values
+            self._steps = self._table.rows(values)
+            self._strangers = (values == TRUE).argmax(axis=1)
 
     def see_time(self, chunk: Chunk) -> None:
         """Take note of when a chunk ends."""
@@ -195,32 +207,24 @@ class Machines:
         found: Found,
         rows: Rows,
         what: NDArray[np.uint8],
-        symbol: NDArray[np.int64],
+        symbol: NDArray[np.int32],
         lost: tuple[Rows, NDArray[np.int64]],
     ) -> Walked:
-        frame = Frame(chunk, rows)
-        run = self._program.start(frame)
-        function = np.minimum(frame.column("function").astype(np.int64), self.functions)
+        run = self._program.start(Frame(chunk, rows))
         key = (run.number(self._program.add(part)).value for part in self.automaton.key)
-        latest_ns = np.zeros(len(rows), np.int64)
-        if self._timed:
-            latest_ns = chunk.latest_ns(self._latest_ns)[rows]
-        limits_ns = self._limits(found, rows, run)
-        none = np.zeros(len(lost[0]), np.int64)
-        joined = (
-            (lost[0], rows),
-            (none, symbol),
-            (none + LOSES, what.astype(np.int64)),
-            (lost[1], function),
-            (none.astype(np.uint64), keys_of(function, key)),
-            (none - 1, chunk.first + rows),
-            (none, latest_ns),
-            (np.full((len(none), limits_ns.shape[1]), -1, np.int64), limits_ns),
+        latest_ns = chunk.latest_ns(self._latest_ns) if self._timed else np.zeros(0, np.int64)
+        return Walked(
+            function=chunk.function,
+            latest_ns=latest_ns,
+            rows=rows,
+            symbol=symbol,
+            what=what,
+            keys=keys_of(chunk, rows, self.functions, key),
+            limits_ns=self._limits(found, rows, run),
+            lost=lost[0],
+            lost_of=lost[1],
+            first=chunk.first,
         )
-        if not len(none):
-            return Walked(*(np.ascontiguousarray(own) for _, own in joined))
-        order = np.argsort(np.concatenate((lost[0], rows)), kind="stable")
-        return Walked(*(np.concatenate(pair)[order] for pair in joined))
 
     def _limits(self, found: Found, rows: Rows, run: Run) -> NDArray[np.int64]:
         """The time limits that events tell, by state; -1 none; shape (n, told ones)."""
@@ -240,64 +244,93 @@ class Machines:
         ]
 
 
-@numba.njit(cache=True)
+@loop
 def _walk(
     machine: Machine,
     events: Walked,
     steps: NDArray[np.int32],
-    stranger: NDArray[np.int64],
+    strangers: NDArray[np.int64],
     initial: int,
     timed: bool,
     hits: NDArray[np.void],
     stepped: NDArray[np.int64],
     unknown: NDArray[np.int64],
 ) -> int:
-    count = 0
-    nowhere = steps.shape[1] - 1
-    for i in range(len(events.row)):
-        f, now_ns = events.function[i], events.time_ns[i]
-        if events.what[i] & LOSES:
-            for each in range(0 if f < 0 else f, len(machine.epochs) if f < 0 else f + 1):
-                machine.epochs[each] += 1
-                machine.base[each], machine.begun[each] = nowhere, -1
-            continue
+    """Follow a chunk; returns how many ``hits`` there were."""
+    count, following, nowhere = 0, 0, steps.shape[1] - 1
+    for i in range(len(events.rows)):
+        row = events.rows[i]
+        while following < len(events.lost) and events.lost[following] <= row:
+            _lose(machine, events.lost_of[following], nowhere)
+            following += 1
+        f: Any = min(np.int64(events.function[row]), len(machine.epochs) - 1)
+        now_ns = events.latest_ns[row] if timed else 0
         for state in range(events.limits_ns.shape[1]):
             if events.limits_ns[i, state] >= 0:
                 machine.limits_ns[f, state] = events.limits_ns[i, state]
         if events.what[i] & STARTS:
             if timed:
-                count = _overstayed(machine, f, now_ns, events.row[i], hits, count)
+                count = _overstayed(machine, f, now_ns, row, hits, count)
             machine.epochs[f] += 1
-            machine.base[f], machine.begun[f] = initial, events.position[i]
-        if not events.what[i] & STEPS:
-            continue
-        slot = machine.slots[_slot(machine.slots, events.keys[i], i)]
-        if slot.epoch != machine.epochs[f]:
-            slot.epoch, slot.state, slot.function = machine.epochs[f], machine.base[f], f
-            slot.entered, slot.since_ns = machine.begun[f], now_ns
-        before, entered, stay_ns = slot.state, slot.entered, now_ns - slot.since_ns
-        slot.state = steps[events.symbol[i], before, 0]
-        edge = steps[events.symbol[i], before, 1]
-        if slot.state != before:
-            slot.entered, slot.since_ns = events.position[i], now_ns
-        if before == nowhere or slot.state == nowhere:
-            unknown[f] += 1
-            continue
-        stepped[f] += 1
-        misfit = edge == MISFIT
-        late = slot.state != before and stay_ns > machine.limits_ns[f, before]
-        if misfit or (edge != NO_EDGE and machine.told[edge, before]) or late:
-            hit = hits[count]
-            hit.row, hit.state, hit.function = events.row[i], before, f
-            hit.entered, hit.stay_ns = entered, stay_ns
-            hit.edge = stranger[events.symbol[i]] if misfit else edge
-            hit.limit_ns = machine.limits_ns[f, before]
-            hit.edge = OVERSTAYED if late else hit.edge
-            count += 1
+            machine.base[f], machine.begun[f] = initial, events.first + row
+        if events.what[i] & STEPS:
+            slot = machine.slots[_slot(machine.slots, events.keys[i], i + following)]
+            if slot.epoch != machine.epochs[f]:
+                slot.epoch, slot.state, slot.function = machine.epochs[f], machine.base[f], f
+                slot.entered, slot.since_ns = machine.begun[f], now_ns
+            tallies = stepped, unknown
+            count = _step(machine, slot, events, i, now_ns, steps, strangers, *tallies, hits, count)
+    for each in range(following, len(events.lost)):
+        _lose(machine, events.lost_of[each], nowhere)
     return count
 
 
-@numba.njit(cache=True)
+@step
+def _lose(machine: Machine, f: int, nowhere: int) -> None:
+    """Where the machines of a function (-1: of all) are is not known."""
+    for each in range(len(machine.epochs)):
+        if f < 0 or each == f:
+            machine.epochs[each] += 1
+            machine.base[each], machine.begun[each] = nowhere, -1
+
+
+@step
+def _step(
+    machine: Machine,
+    slot: Any,
+    events: Walked,
+    i: int,
+    now_ns: int,
+    steps: NDArray[np.int32],
+    strangers: NDArray[np.int64],
+    stepped: NDArray[np.int64],
+    unknown: NDArray[np.int64],
+    hits: NDArray[np.void],
+    count: int,
+) -> int:
+    """A machine meets an event; returns how many hits there are now."""
+    f, symbol, nowhere = slot.function, events.symbol[i], steps.shape[1] - 1
+    before, entered, stay_ns = slot.state, slot.entered, now_ns - slot.since_ns
+    slot.state, edge = steps[symbol, before, 0], steps[symbol, before, 1]
+    if slot.state != before:
+        slot.entered, slot.since_ns = events.first + events.rows[i], now_ns
+    if before == nowhere or slot.state == nowhere:
+        unknown[f] += 1
+        return count
+    stepped[f] += 1
+    late = slot.state != before and stay_ns > machine.limits_ns[f, before]
+    if edge == MISFIT or (edge != NO_EDGE and machine.told[edge, before]) or late:
+        hit = hits[count]
+        hit.row, hit.state, hit.function = events.rows[i], before, f
+        hit.entered, hit.stay_ns = entered, stay_ns
+        hit.edge = strangers[symbol] if edge == MISFIT else edge
+        hit.limit_ns = machine.limits_ns[f, before]
+        hit.edge = OVERSTAYED if late else hit.edge
+        count += 1
+    return count
+
+
+@loop
 def _overstayed(
     machine: Machine, f: int, now_ns: int, row: int, hits: NDArray[np.void], count: int
 ) -> int:
@@ -317,7 +350,7 @@ def _overstayed(
     return count
 
 
-@numba.njit(cache=True)
+@step
 def _slot(slots: NDArray[np.void], key: np.uint64, now: Any) -> int:
     base = np.int64(key >> np.uint64(20)) & (len(slots) - 1)
     oldest = base

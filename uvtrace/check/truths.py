@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from uvtrace.check.by_kind import Single
 from uvtrace.check.chunk import Chunk, Frame, Rows
+from uvtrace.check.compiled import loop
 from uvtrace.check.expression import FALSE, TRUE, Truth
 from uvtrace.check.program import Program, Run
 from uvtrace.check.rule import kinds_of
@@ -18,6 +19,7 @@ from uvtrace.check.rule import kinds_of
 NEVER: Final = -1
 """The number of a truth that no event makes certain."""
 _NOWHERE: Final[Rows] = np.zeros(0, np.int64)
+_WORD: Final = 8
 
 
 class Found(Protocol):
@@ -146,8 +148,34 @@ def marked(size: int, parts: Iterable[tuple[Rows, int]]) -> tuple[Rows, NDArray[
     if all(rows is some[0][0] for rows, _ in some):
         bits = np.bitwise_or.reduce([bit for _, bit in some])
         return some[0][0], np.full(len(some[0][0]), bits, np.uint8)
-    what = np.zeros(size, np.uint8)
+    words = np.zeros(size // _WORD + 1, np.uint64)
+    what = words.view(np.uint8)
     for rows, bit in some:
-        what[rows] |= np.uint8(bit)
-    rows = np.flatnonzero(what).astype(np.int64, copy=False)
-    return rows, what[rows]
+        _mark(what, rows, bit)
+    most = sum(len(rows) for rows, _ in some) + 1
+    found, told = np.empty(most, np.int64), np.empty(most, np.uint8)
+    count = _gather(words, what, found, told)
+    return found[:count], told[:count]
+
+
+@loop
+def _mark(what: NDArray[np.uint8], rows: Rows, bit: int) -> None:
+    for row in rows:
+        what[row] |= np.uint8(bit)
+
+
+@loop
+def _gather(
+    words: NDArray[np.uint64], what: NDArray[np.uint8], rows: Rows, told: NDArray[np.uint8]
+) -> int:
+    """Fill in the rows that have bits, and their bits; returns how many; there is room for one
+    more. ``words`` and ``what`` are the same bytes."""
+    count = 0
+    for word in range(len(words)):
+        if words[word] == 0:
+            continue
+        # Each row is written, and stays where it has bits: there is nothing to predict.
+        for row in range(_WORD * word, _WORD * (word + 1)):
+            rows[count], told[count] = row, what[row]
+            count += what[row] != 0
+    return count
