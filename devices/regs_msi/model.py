@@ -28,6 +28,7 @@ class RegsMsi(Device):
         interrupts: ``msix``, ``msi`` or ``intx``, which has one vector.
     """
 
+    driver = "regs_msi"
     registers = "registers.rdl"
 
     def __init__(self, vectors: int = 4, interrupts: str = "msix") -> None:

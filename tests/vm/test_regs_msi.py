@@ -13,13 +13,21 @@ from uvtrace.trace.enums import Kind, Status
 
 pytestmark = [pytest.mark.vm, pytest.mark.long]
 
+# One after the other: those that come faster than the handler runs become one.
 COMMAND = """
 cd "/sys/bus/pci/devices/$UVTRACE_FUNCTION"
 cat id
 echo 0x12345678 >scratch && cat scratch
 echo 5000 >delay_us
-echo 20 {vector} >trigger
-sleep 1
+for number in $(seq 20); do
+    echo 1 {vector} >trigger
+    for look in $(seq 100); do
+        set -- $(cat interrupts)
+        shift {vector}
+        [ $1 -lt $number ] || break
+        sleep 0.05
+    done
+done
 cat sent interrupts
 """
 
