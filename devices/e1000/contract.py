@@ -12,9 +12,9 @@ from pathlib import Path
 from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
 from uvtrace.check.columns import record
 from uvtrace.check.contract import Contract, Engine
-from uvtrace.check.expression import Truth
+from uvtrace.check.driver_acts import frees_irq, reads, requests_irq, writes
 from uvtrace.check.latest import Latest
-from uvtrace.check.terms import is_executed, is_first_part, is_return, succeeded
+from uvtrace.check.terms import is_first_part
 from uvtrace.trace.enums import Kind
 
 CTRL, STATUS = 0x0000, 0x0008
@@ -30,18 +30,6 @@ STATUS_LU = 1 << 1
 MDIC_OP, MDIC_READY, MDIC_ERROR = 3 << 26, 1 << 28, 1 << 30
 ENABLE = 1 << 1  # RCTL.EN and TCTL.EN alike
 ALL_ONES = 0xFFFF_FFFF
-
-
-def writes(offset: int) -> Truth:
-    """The driver writes a register."""
-    written = (record.kind == Kind.MMIO_WRITE) & is_first_part & is_executed
-    return written & (record.bar == 0) & (record.offset == offset)
-
-
-def reads(offset: int) -> Truth:
-    """The driver reads a register and gets a value."""
-    answered = (record.kind == Kind.MMIO_READ) & is_return & succeeded & is_executed
-    return answered & (record.bar == 0) & (record.offset == offset)
 
 
 # Parts other than the 82543 are reset through the port window, lest the reset cut its own write
@@ -137,8 +125,6 @@ def _ring(name: str, base: int, tail: int, control: int, letters: str) -> Automa
 TRANSMIT = _ring("transmit", TDBAL, TDT, TCTL, "T")
 RECEIVE = _ring("receive", RDBAL, RDT, RCTL, "R")
 
-_registered = (record.kind == Kind.IRQ_REQUEST) & (record.result == 0) & is_return
-_freed = (record.kind == Kind.IRQ_FREE) & is_return
 _unmasks = writes(IMS) & (record.value != 0)
 _masks = writes(IMC) & (record.value == ALL_ONES)
 
@@ -150,14 +136,14 @@ INTERRUPTS = Automaton(
     accepting=frozenset({"no handler", "masked"}),
     strict=False,
     edges=(
-        Edge("no handler", "masked", _registered, "request_irq"),
+        Edge("no handler", "masked", requests_irq, "request_irq"),
         Edge("masked", "unmasked", _unmasks, "write IMS"),
         Edge("unmasked", "unmasked", reads(ICR), "read ICR"),
         Edge("unmasked", "masked", _masks, "IMC = all"),
         Edge("unmasked", "masked", resets, "CTRL.RST = 1"),
-        Edge("masked", "no handler", _freed, "free_irq"),
+        Edge("masked", "no handler", frees_irq, "free_irq"),
         Edge("no handler", FORBIDDEN, _unmasks, "IMS without a handler"),
-        Edge("unmasked", FORBIDDEN, _freed, "free_irq while unmasked"),
+        Edge("unmasked", FORBIDDEN, frees_irq, "free_irq while unmasked"),
     ),
 )
 

@@ -13,29 +13,24 @@ from pathlib import Path
 from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
 from uvtrace.check.columns import record
 from uvtrace.check.contract import Contract, Engine
+from uvtrace.check.driver_acts import reads, writes, writes_bar
 from uvtrace.check.expression import Truth
 from uvtrace.check.latest import Latest
-from uvtrace.check.terms import is_executed, is_first_part, is_return, succeeded
-from uvtrace.trace.enums import Kind
 
 IRQ_STATUS = 0x24
 DMA_SOURCE, DMA_DESTINATION, DMA_COUNT, DMA_COMMAND = 0x80, 0x88, 0x90, 0x98
 RUN, TO_MEMORY = 1 << 0, 1 << 1
 DMA_DONE = 0x100
 
-_written = (record.kind == Kind.MMIO_WRITE) & is_first_part & is_executed & (record.bar == 0)
-_answered = (record.kind == Kind.MMIO_READ) & is_return & succeeded & is_executed
-_read = _answered & (record.bar == 0)
-
-starts = _written & (record.offset == DMA_COMMAND) & record.value.has(RUN)
-sees_idle = (_read & (record.offset == DMA_COMMAND) & ~record.value.has(RUN)) | (
-    _read & (record.offset == IRQ_STATUS) & record.value.has(DMA_DONE)
+starts = writes(DMA_COMMAND) & record.value.has(RUN)
+sees_idle = (reads(DMA_COMMAND) & ~record.value.has(RUN)) | (
+    reads(IRQ_STATUS) & record.value.has(DMA_DONE)
 )
-_sets_up = _written & record.offset.is_in((DMA_SOURCE, DMA_DESTINATION, DMA_COUNT))
+_sets_up = writes_bar() & record.offset.is_in((DMA_SOURCE, DMA_DESTINATION, DMA_COUNT))
 
 
 def _address(register: int) -> Latest:
-    return Latest(_written & (record.offset == register), record.value)
+    return Latest(writes(register), record.value)
 
 
 DMA = Automaton(

@@ -15,10 +15,9 @@ from pathlib import Path
 from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
 from uvtrace.check.columns import record
 from uvtrace.check.contract import Contract, Engine
-from uvtrace.check.expression import Truth, choose
+from uvtrace.check.driver_acts import reads, writes, writes_bar
+from uvtrace.check.expression import choose
 from uvtrace.check.latest import Latest
-from uvtrace.check.terms import is_executed, is_first_part, is_return, succeeded
-from uvtrace.trace.enums import Kind
 
 CAP = 0x00
 CC, CSTS, AQA, ASQ, ACQ = 0x14, 0x1C, 0x24, 0x28, 0x30
@@ -27,21 +26,13 @@ CC_EN, CC_SHN = 1 << 0, 3 << 14
 CSTS_RDY, CSTS_CFS, CSTS_SHST = 1 << 0, 1 << 1, 3 << 2
 SHUTDOWN_COMPLETE = 2 << 2
 
-_written = (record.kind == Kind.MMIO_WRITE) & is_first_part & is_executed & (record.bar == 0)
-_answered = (record.kind == Kind.MMIO_READ) & is_return & succeeded & is_executed
-
-
-def writes(offset: int) -> Truth:
-    """The driver writes a property, or the lower half of it."""
-    return _written & (record.offset == offset)
-
 
 _writes_cc = writes(CC)
 enables = _writes_cc & record.value.has(CC_EN) & ~record.value.has(CC_SHN)
 disables = _writes_cc & ~record.value.has(CC_EN)
 shuts_down = _writes_cc & record.value.has(CC_EN) & record.value.has(CC_SHN)
 
-_reads_status = _answered & (record.bar == 0) & (record.offset == CSTS)
+_reads_status = reads(CSTS)
 _healthy = _reads_status & ~record.value.has(CSTS_CFS)
 sees_ready = _healthy & record.value.has(CSTS_RDY)
 sees_not_ready = _healthy & ~record.value.has(CSTS_RDY)
@@ -49,7 +40,7 @@ sees_shut_down = _healthy & ((record.value & CSTS_SHST) == SHUTDOWN_COMPLETE)
 sees_failure = _reads_status & record.value.has(CSTS_CFS)
 
 # The MSI-X table of QEMU's controller begins at 0x2000 of the same BAR.
-is_doorbell = _written & (record.offset >= DOORBELLS) & (record.offset < DOORBELLS_END)
+is_doorbell = writes_bar() & (record.offset >= DOORBELLS) & (record.offset < DOORBELLS_END)
 queue = (record.offset - DOORBELLS) >> 3
 submits = is_doorbell & ~record.offset.has(4)
 acknowledges = is_doorbell & record.offset.has(4)
@@ -57,7 +48,7 @@ acknowledges = is_doorbell & record.offset.has(4)
 # How long CSTS.RDY may take to follow CC.EN: CAP.TO, in units of 500 ms (Base Specification 2.0,
 # 3.1.3.1). All ones can stand for more, which CRTO then says: no limit is known.
 CAP_TO_UNIT_NS = 500_000_000
-_reads_cap = _answered & (record.bar == 0) & (record.offset == CAP)
+_reads_cap = reads(CAP)
 _timeout = record.value.bits(24, 8)
 READY_WITHIN = Latest(_reads_cap & (_timeout != 0xFF), _timeout * CAP_TO_UNIT_NS)
 

@@ -8,30 +8,14 @@ from pathlib import Path
 from uvtrace.check.automaton import FORBIDDEN, Automaton, Edge
 from uvtrace.check.columns import record
 from uvtrace.check.contract import Contract
-from uvtrace.check.expression import Truth
-from uvtrace.check.terms import is_executed, is_first_part, is_return, succeeded
-from uvtrace.trace.enums import Kind
+from uvtrace.check.driver_acts import frees_irq, reads, requests_irq, writes
 
 VECTOR, TRIGGER = 0x10, 0x14
-
-
-def writes(offset: int) -> Truth:
-    """The driver writes a register."""
-    written = (record.kind == Kind.MMIO_WRITE) & is_first_part & is_executed
-    return written & (record.bar == 0) & (record.offset == offset)
-
-
-def reads(offset: int) -> Truth:
-    """The driver reads a register and gets a value."""
-    answered = (record.kind == Kind.MMIO_READ) & is_return & succeeded & is_executed
-    return answered & (record.bar == 0) & (record.offset == offset)
 
 
 triggers = writes(TRIGGER) & (record.value != 0)
 stops = writes(TRIGGER) & (record.value == 0)
 sees_none_left = reads(TRIGGER) & (record.value == 0)
-registered = (record.kind == Kind.IRQ_REQUEST) & (record.result == 0) & is_return
-freed = (record.kind == Kind.IRQ_FREE) & is_return
 
 GENERATOR = Automaton(
     name="regs_msi.generator",
@@ -57,13 +41,13 @@ INTERRUPTS = Automaton(
     accepting=frozenset({"no handler"}),
     strict=False,
     edges=(
-        Edge("no handler", "handler", registered, "request_irq"),
+        Edge("no handler", "handler", requests_irq, "request_irq"),
         Edge("handler", "sending", triggers, "TRIGGER = n"),
         Edge("sending", "handler", sees_none_left, "TRIGGER is 0"),
         Edge("sending", "handler", stops, "TRIGGER = 0"),
-        Edge("handler", "no handler", freed, "free_irq"),
+        Edge("handler", "no handler", frees_irq, "free_irq"),
         Edge("no handler", FORBIDDEN, triggers, "TRIGGER = n without a handler"),
-        Edge("sending", FORBIDDEN, freed, "free_irq while sending"),
+        Edge("sending", FORBIDDEN, frees_irq, "free_irq while sending"),
     ),
 )
 

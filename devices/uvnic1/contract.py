@@ -8,24 +8,14 @@ from pathlib import Path
 from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
 from uvtrace.check.columns import record
 from uvtrace.check.contract import Contract
-from uvtrace.check.expression import Truth
-from uvtrace.check.terms import is_executed, is_first_part, is_return
-from uvtrace.trace.enums import Kind
+from uvtrace.check.driver_acts import frees_irq, requests_irq, writes
 
 TX_DESC, RX_DESC, CONTROL = 0x0, 0x4, 0x8
 TX, RX, RESET = 1 << 0, 1 << 1, 1 << 31
 
 
-def writes(offset: int) -> Truth:
-    """The driver writes a register."""
-    written = (record.kind == Kind.MMIO_WRITE) & is_first_part & is_executed
-    return written & (record.bar == 0) & (record.offset == offset)
-
-
 resets = writes(CONTROL) & record.value.has(RESET)
 _works = writes(CONTROL) & ~record.value.has(RESET)
-registered = (record.kind == Kind.IRQ_REQUEST) & (record.result == 0) & is_return
-freed = (record.kind == Kind.IRQ_FREE) & is_return
 
 
 def _way(name: str, descriptor: int, bit: int, letter: str) -> Automaton:
@@ -63,12 +53,12 @@ INTERRUPTS = Automaton(
     accepting=frozenset({"no handler"}),
     strict=False,
     edges=(
-        Edge("no handler", "handler", registered, "request_irq"),
+        Edge("no handler", "handler", requests_irq, "request_irq"),
         Edge("handler", "at work", _rings, "CONTROL: doorbell"),
         Edge("at work", "handler", resets, "CONTROL.RESET"),
-        Edge("handler", "no handler", freed, "free_irq"),
+        Edge("handler", "no handler", frees_irq, "free_irq"),
         Edge("no handler", FORBIDDEN, _rings, "doorbell without a handler"),
-        Edge("at work", FORBIDDEN, freed, "free_irq while at work"),
+        Edge("at work", FORBIDDEN, frees_irq, "free_irq while at work"),
     ),
 )
 
