@@ -1,152 +1,184 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast a trace is checked, and in how much memory.
+"""How fast a long trace is checked, and in how much memory; tshark and RTAMT beside it.
 
-usage: python benchmarks/check_speed.py [--records N] [--select IDS] [--profile] [RUN...]
+    python -m benchmarks.check_speed --records 20000000
 
-A recording (by default those under traces/; without any, a synthetic one) is looped to N records,
-mixed so that at least 20 % are map and unmap, 10 % accesses of the device and 30 % MMIO. Addresses
-move with every round, so that no table profits from seeing the same ones again. The loop lives in
-memory in pieces: what is measured is checking, without reading the file.
+The trace is made for the occasion: whole lives of real drivers, recorded from traces/, again and
+again with new addresses (benchmarks/looped.py). One run: the whole catalogue on it, and on one of
+twice the length, each in a process of its own, which tells its peak memory; tshark reading the
+same file; and one rule (CFG003: no DMA while Bus Master Enable is 0) by itself, beside the same
+rule in RTAMT, a library for monitoring signal temporal logic, which is given its two signals
+ready made. RTAMT does not go together with our parser's ANTLR: it gets a venv of its own.
+
+Rates are by CPU time, which a busy machine changes less than the clock does.
 """
 
 from __future__ import annotations
 
 import argparse
-import cProfile
-import pstats
+import json
 import resource
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+import venv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 import uvtrace
-from uvtrace.check.catalogue import installed_rules
-from uvtrace.check.engine import CHUNK, Sweep
+from benchmarks.looped import Part, mix_of, parts_of, write
+from uvtrace.check.engine import check
 from uvtrace.check.rules import Selection
-from uvtrace.trace.enums import Direction, Flag, Kind, Phase
-from uvtrace.trace.layout import view_of
+from uvtrace.trace.enums import Kind
 from uvtrace.trace.trace import Trace
 
-TRACES = Path(__file__).resolve().parent.parent / "traces"
-MAPS = (Kind.MAP, Kind.UNMAP)
+ROOT = Path(__file__).resolve().parent.parent
+ROUND = ("e1000-6.12", "vmxnet3-6.12", *["model-uvnic1-6.12"] * 3)
+RULE = "CFG003"
+RTAMT_EVENTS = 200_000
 DEVICE = (Kind.DMA_READ, Kind.DMA_WRITE)
-MMIO = (Kind.MMIO_READ, Kind.MMIO_WRITE)
-ROUND_STEP = np.uint64(1 << 21)
+
+MONITOR = """
+import array, json, sys, time
+import rtamt
+dma, master = (array.array("b", open(name, "rb").read()) for name in sys.argv[1:])
+signals = {
+    "time": list(range(len(dma))), "dma": list(map(float, dma)), "master": list(map(float, master))
+}
+rule = rtamt.StlDiscreteTimeSpecification()
+rule.declare_var("dma", "float")
+rule.declare_var("master", "float")
+rule.spec = "(dma >= 1) implies (master >= 1)"
+rule.parse()
+begin = time.process_time()
+told = rule.evaluate(signals)
+broken = sum(robustness < 0 for _, robustness in told)
+print(json.dumps([time.process_time() - begin, broken]))
+"""
 
 
-def loop_of(trace: Trace) -> NDArray[np.void]:
-    """The steady part of a recording, with maps repeated and the device's accesses added."""
-    records = np.array(trace.records)
-    kind = records["kind"]
-    steady = np.isin(kind, (*MAPS, *MMIO, Kind.HANDLER_ENTER, Kind.HANDLER_EXIT))
-    steady &= (records["function"] == 0) & (records["flags"] & (Flag.OUTSIDE | Flag.STALE) == 0)
-    kept = records[steady]
-    mmio = kept[np.isin(kept["kind"], MMIO)]
-    others = kept[~np.isin(kept["kind"], (*MMIO, *MAPS))]
-    maps = kept[kept["kind"] == Kind.MAP][: 1 << 12]
-    rounds = [_mapped(maps)]
-    count = sum(len(part) for part in rounds)
-    return np.concatenate((*rounds, mmio[:count], others[: count // 8]))
+@dataclass(frozen=True)
+class Checked:
+    """One check.
+
+    Attributes:
+        records: in the trace.
+        findings: of them.
+        cpu_s: user and system time, reading the file included.
+        peak_mib: memory of the process.
+    """
+
+    records: int
+    findings: int
+    cpu_s: float
+    peak_mib: int
+
+    @property
+    def rate(self) -> float:
+        """Records per second."""
+        return self.records / self.cpu_s
 
 
-def _mapped(maps: NDArray[np.void]) -> NDArray[np.void]:
-    """Each map with the device's access to it, and its unmap, some others in between."""
-    access = maps.copy()
-    to_device = view_of(maps, "dma")["direction"] == Direction.TO_DEVICE
-    access["kind"] = np.where(to_device, Kind.DMA_READ, Kind.DMA_WRITE)
-    access["phase"] = np.where(to_device, Phase.WHOLE, Phase.POSTED)
-    access["length"] = np.minimum(access["length"], 64)
-    access["raw"] = np.zeros(len(maps), "V40")
-    access["ip"], access["caller"], access["tag"] = 0, 0, 0
-    unmaps = maps.copy()
-    unmaps["kind"], unmaps["phase"] = Kind.UNMAP, Phase.POSTED
-    # One address at a time, as no table could tell two mappings of it apart.
-    _, first = np.unique(maps["address"], return_index=True)
-    order = np.sort(first)
-    return np.concatenate((maps[order], access[order], unmaps[order]))
+def check_here(path: Path, rules: Sequence[str]) -> Checked:
+    """Check a file in this process."""
+    begin = time.process_time()
+    trace = uvtrace.open(path)
+    results = check(trace, selection=Selection(tuple(rules)))
+    seconds = time.process_time() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return Checked(len(trace), len(results.findings), seconds, peak)
 
 
-def rounds(
-    start: NDArray[np.void], loop: NDArray[np.void], total: int
-) -> Iterator[NDArray[np.void]]:
-    """The recording's start, then the loop again and again, in chunks, numbered and timed."""
-    seq, now_ns = 0, int(start["time_ns"].max()) if len(start) else 0
-    yield start
-    seq = int(start["seq"][-1]) + 1 if len(start) else 0
-    addressed = np.isin(loop["kind"], (*MAPS, *DEVICE))
-    made, pending, filled = 0, [], 0
-    turn = np.uint64(0)
-    while made < total:
-        part = loop.copy()
-        part["address"][addressed] += ROUND_STEP * (turn % np.uint64(1 << 20))
-        part["seq"] = np.arange(seq, seq + len(part), dtype=np.uint64)
-        part["time_ns"] = now_ns + 1000 * np.arange(1, len(part) + 1, dtype=np.uint64)
-        now_ns, seq = int(part["time_ns"][-1]), seq + len(part)
-        turn += np.uint64(1)
-        made += len(part)
-        pending.append(part)
-        filled += len(part)
-        if filled >= 4 * CHUNK or made >= total:
-            joined = np.concatenate(pending)
-            for begin in range(0, len(joined), CHUNK):
-                yield joined[begin : begin + CHUNK]
-            pending, filled = [], 0
+def check_apart(path: Path, rules: Sequence[str] = ()) -> Checked:
+    """Check a file in a new process."""
+    words = [sys.executable, "-m", "benchmarks.check_speed", "--one", str(path), *rules]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, cwd=ROOT)
+    return Checked(**json.loads(done.stdout))
 
 
-def start_of(trace: Trace) -> NDArray[np.void]:
-    """What happens before the steady part: snapshots, probe, enabling."""
-    records = np.array(trace.records)
-    mapped = np.flatnonzero(records["kind"] == Kind.MAP)
-    return records[: int(mapped[0])] if len(mapped) else records[:0]
+def tshark_s(path: Path) -> float | None:
+    """CPU seconds that tshark takes to print one column of the file; None: there is no tshark."""
+    if not shutil.which("tshark"):
+        return None
+    words = ["tshark", "-n", "-r", str(path), "-T", "fields", "-e", "frame.number"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def measure(trace: Trace, total: int, selection: Selection) -> tuple[int, float, int]:
-    """Records checked, seconds of checking alone, findings."""
-    rules = [rule for rule in installed_rules() if selection.takes(rule.id)]
-    sweep = Sweep(trace, rules, {})
-    loop, begun = loop_of(trace), start_of(trace)
-    first, seconds = 0, 0.0
-    for records in rounds(begun, loop, total):
-        begin = time.perf_counter()
-        sweep.take(first, records)
-        seconds += time.perf_counter() - begin
-        first += len(records)
-    return first, seconds, sum(sweep.findings.counts.values())
+def signals_of(trace: Trace, count: int) -> tuple[bytes, bytes]:
+    """Of each event: is it DMA, and is Bus Master Enable 1? The second is made up: always."""
+    kind = trace.column("kind")[:count]
+    dma = np.isin(kind, DEVICE).astype(np.int8)
+    return dma.tobytes(), np.ones(len(dma), np.int8).tobytes()
+
+
+def rtamt_rate(trace: Trace, count: int, folder: Path) -> float:
+    """Events per second that RTAMT judges by one rule."""
+    home = folder / "rtamt"
+    venv.create(home, with_pip=True)
+    python = str(home / "bin" / "python")
+    subprocess.run([python, "-m", "pip", "install", "-q", "rtamt"], check=True)
+    names = []
+    for name, signal in zip(("dma", "master"), signals_of(trace, count), strict=True):
+        (folder / name).write_bytes(signal)
+        names.append(str(folder / name))
+    done = subprocess.run(
+        [python, "-c", MONITOR, *names], check=True, capture_output=True, text=True
+    )
+    seconds, broken = json.loads(done.stdout)
+    assert broken == 0, "it has accused a correct driver"
+    return count / float(seconds)
+
+
+def report(label: str, rate: float, than: float | None = None, note: str = "") -> None:
+    """A line: a rate, and how it compares."""
+    ratio = f"{rate / than:10.2f}x" if than else " " * 11
+    print(f"{label:34} {rate / 1e6:9.3f} M/s {ratio}  {note}", flush=True)
+
+
+def measure(parts: Sequence[Part], total: int, folder: Path) -> None:
+    """The whole comparison."""
+    path = folder / "long.pcapng"
+    count = write(path, parts, total)
+    print(f"{count} records, {mix_of(parts)}, {path.stat().st_size >> 20} MiB")
+    check_apart(ROOT / "traces" / f"{ROUND[0]}.pcapng.zst")  # compiles what is not compiled yet
+    ours = check_apart(path)
+    note = f"{ours.findings} findings, peak {ours.peak_mib} MiB"
+    report("uvtrace check, all rules", ours.rate, note=note)
+    if (seconds := tshark_s(path)) is not None:
+        report("tshark, frame numbers only", count / seconds, ours.rate)
+    alone = check_apart(path, [RULE])
+    report(f"uvtrace check, {RULE} only", alone.rate, note=f"peak {alone.peak_mib} MiB")
+    theirs = rtamt_rate(uvtrace.open(path), min(count, RTAMT_EVENTS), folder)
+    report(f"RTAMT, {RULE} only", theirs, alone.rate)
+    count = write(path, parts, 2 * total)
+    twice = check_apart(path)
+    note = f"{count} records, peak {twice.peak_mib} MiB"
+    report("uvtrace check, twice the length", twice.rate, ours.rate, note)
 
 
 def main() -> int:
-    """Measure each recording and print a line for it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="*", metavar="RUN")
-    parser.add_argument("--records", type=int, default=5_000_000)
-    parser.add_argument("--select", default="")
-    parser.add_argument("--profile", action="store_true")
+    """Measure, or check one file for a measuring process."""
+    assert __doc__
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--records", type=int, default=5_000_000, help="of the shorter trace")
+    parser.add_argument("--folder", type=Path, help="for the long traces, 500 bytes for a record")
+    parser.add_argument("--one", nargs="+", metavar=("FILE", "RULE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    runs = arguments.runs or [str(path) for path in sorted(TRACES.glob("*.pcapng*"))]
-    selection = Selection(tuple(filter(None, arguments.select.split(","))))
-    for run in runs:
-        trace = uvtrace.open(run)
-        measure(trace, CHUNK, selection)  # compiles what is not compiled yet
-        profile = cProfile.Profile()
-        if arguments.profile:
-            profile.enable()
-        count, seconds, findings = measure(trace, arguments.records, selection)
-        profile.disable()
-        kinds = loop_of(trace)["kind"]
-        share = [np.isin(kinds, each).mean() for each in (MAPS, DEVICE, MMIO)]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        print(
-            f"{Path(run).name}: {count} records in {seconds:.2f} s,"
-            f" {count / seconds / 1e6:.2f} M/s;"
-            f" map/unmap {share[0]:.0%}, device {share[1]:.0%}, MMIO {share[2]:.0%};"
-            f" {findings} findings, peak memory {peak} MiB"
-        )
-        if arguments.profile:
-            pstats.Stats(profile).sort_stats("tottime").print_stats(25)
+    if arguments.one:
+        path, *rules = arguments.one
+        print(json.dumps(asdict(check_here(Path(path), rules))))
+        return 0
+    parts = parts_of([ROOT / "traces" / f"{name}.pcapng.zst" for name in ROUND])
+    with tempfile.TemporaryDirectory(prefix="uvtrace-", dir=arguments.folder) as folder:
+        measure(parts, arguments.records, Path(folder))
     return 0
 
 
