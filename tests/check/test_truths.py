@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where truths are certain: among few events and by the interpreter alike."""
+"""Where truths are certain: among few events and by the machine code alike."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tests.check.test_blocks import FUNCTIONS, chunk_of
-from uvtrace.check.blocks import BLOCK
+from tests.check.test_by_kind import FUNCTIONS, chunk_of
 from uvtrace.check.by_kind import ByKind
 from uvtrace.check.columns import record
 from uvtrace.check.expression import FALSE, TRUE
@@ -16,14 +15,14 @@ from uvtrace.check.truths import NEVER, Told, Truths, marked
 from uvtrace.trace.enums import Kind
 
 
-@pytest.mark.parametrize("count", [1, 3 * BLOCK + 5])
-def test_the_interpreter_finds_the_rows_that_are_found_among_few(count: int) -> None:
+@pytest.mark.parametrize("count", [1, 1500])
+def test_the_machine_code_finds_the_rows_that_are_found_among_few(count: int) -> None:
     chunk, truths = chunk_of(count, 7), Truths(Program(), FUNCTIONS)
     even = (record.seq & 1) == 0
     kind = int(chunk.kind[0])
     terms = [TRUE, even, ~even, even & (record.kind == kind), record.kind.is_in({kind, Kind.MAP})]
     numbers = [truths.add(term) for term in terms]
-    told = Told(ByKind(truths.singles(), {}, FUNCTIONS).judge(chunk), 0)
+    told = Told(ByKind(truths.singles(), truths.program, FUNCTIONS).judge(chunk), 0)
     few = truths.among_few(chunk)
     for number in numbers:
         assert told.rows(number).tolist() == few.rows(number).tolist()

@@ -3,24 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check import blocks
 from uvtrace.check.chunk import Chunk, Rows
-from uvtrace.check.expression import FALSE, TRUE, Truth
-from uvtrace.check.flat import Flat, Folded
+from uvtrace.check.expression import Truth
+from uvtrace.check.flat import Flat
+from uvtrace.check.native import store
+from uvtrace.check.native.access import Access, How, Source, address_of, asked, groups_of, joined
+from uvtrace.check.native.code import Code, compiled, processor
+from uvtrace.check.native.function import Sizes, assembly_of
+from uvtrace.check.native.plan import Output, What, planned
+from uvtrace.check.program import Program
 
-_DTYPES: Final = {np.dtype(name): at for at, name in enumerate(blocks.DTYPES)} | {
-    np.dtype(np.uint64): blocks.DTYPES.index("i8"),
-    np.dtype(bool): blocks.DTYPES.index("u1"),
-}
-ROOM: Final = 1 << 10
-"""Hits for which there is room at first."""
+_WORD: Final = np.dtype(np.int64).itemsize
+_NO_COLUMNS: Final[Mapping[str, int]] = {}
 
 
 @dataclass(frozen=True)
@@ -49,88 +51,263 @@ class Single:
         return self.kinds is None or kind in self.kinds
 
 
+class Told(NamedTuple):
+    """What the code that judges a kind tells, and of which rules by their numbers.
+
+    Attributes:
+        counters: of each counter, the rules of which it counts the judged events.
+        outputs: of each output, the rules that are broken by its rows.
+        every: the rules that every event breaks.
+    """
+
+    counters: list[list[int]]
+    outputs: list[list[int]]
+    every: list[int]
+
+
+@dataclass
+class _Outputs:
+    """What is asked of the events of a kind, each once."""
+
+    flat: Flat
+    told: Told = field(default_factory=lambda: Told([], [], []))
+    asked: list[Output] = field(default_factory=list)
+    _counters: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    _rows: dict[frozenset[int], int] = field(default_factory=dict)
+
+    def add(self, number: int, single: Single) -> None:
+        """Add a rule."""
+        own = frozenset() if single.whole_trace else frozenset({self.flat.inside})
+        applies = self.flat.conjuncts(self.flat.add(single.applies)) | own
+        if self.flat.no in applies:
+            return
+        if single.counts:
+            self._count(number, single, applies)
+        broken = applies | self.flat.conjuncts(self.flat.add(single.violation))
+        if self.flat.no in broken:
+            return
+        if single.counts:
+            self._add(What.VIOLATION, single, broken, applies)
+            self.told.outputs.append([number])
+        elif not broken:
+            self.told.every.append(number)
+        elif broken in self._rows:
+            self.told.outputs[self._rows[broken]].append(number)
+        else:
+            self._rows[broken] = len(self.told.outputs)
+            self._add(What.ROWS, single, broken, applies)
+            self.told.outputs.append([number])
+
+    def _count(self, number: int, single: Single, applies: frozenset[int]) -> None:
+        key = applies, single.whole_trace
+        if key not in self._counters:
+            self._counters[key] = len(self.told.counters)
+            decided, unsure = self._parted(applies)
+            count = len(self.told.counters)
+            self.asked.append(Output(What.COUNT, count, single.whole_trace, decided, unsure))
+            self.told.counters.append([])
+        self.told.counters[self._counters[key]].append(number)
+
+    def _add(
+        self, what: What, single: Single, broken: frozenset[int], applies: frozenset[int]
+    ) -> None:
+        decided, unsure = self._parted(broken)
+        own = unsure & applies
+        number = len(self.told.outputs)
+        self.asked.append(Output(what, number, single.whole_trace, decided, unsure, own))
+
+    def _parted(self, conjuncts: frozenset[int]) -> tuple[frozenset[int], frozenset[int]]:
+        unsure = frozenset(each for each in conjuncts if self.flat.nodes[each].maybe)
+        return conjuncts - unsure, unsure
+
+
+class _Made(NamedTuple):
+    """Code that is ready, and how it reads the columns."""
+
+    accesses: tuple[Access, ...]
+    groups: tuple[int, ...]
+    told: Told
+    code: Code
+
+
 class OfKind:
     """The rules that events of one kind can be judged by.
 
     Args:
         kind: of the events.
-        singles: all rules.
-        parameters: values of parameters by name.
-        functions: how many there are.
+        rules: all rules.
     """
 
-    def __init__(
-        self, kind: int, singles: Iterable[Single], parameters: Mapping[str, int], functions: int
-    ) -> None:
-        folded, flat = Folded(kind), Flat(parameters)
-        rules: list[list[int]] = []
-        self._numbers: list[int] = []
-        self._singles: list[Single] = []
-        for number, each in enumerate(singles):
-            applies = folded.truth(each.applies) if each.looks_at(kind) else FALSE
-            if applies is FALSE:
-                continue
-            violation = folded.truth(each.violation)
-            if violation is FALSE and not each.counts:
-                continue
-            rules.append(_rule(flat, each, applies, violation))
-            self._numbers.append(number)
-            self._singles.append(each)
-        self._rules = np.array(rules, np.int64).reshape(-1, blocks.END + 1)
-        self._names = tuple(flat.columns)
-        self._memory = flat.memory()
-        self._fresh = self._memory.made.copy()
-        self._functions = functions
-        self._room = ROOM
+    def __init__(self, kind: int, rules: Rules) -> None:
+        self._kind = kind
+        self._rules = rules
+        self._names: tuple[str, ...] = rules.columns_of(kind)
+        self._made: _Made | None = None
 
-    def judge(self, chunk: Chunk, rows: Rows) -> dict[int, Rows]:
-        """Judge the events of some rows.
+    def judge(self, chunk: Chunk, rows: Rows, room: Room) -> dict[int, Rows]:
+        """Judge the events of some rows, and count.
 
         Returns:
             The rows that break a rule, ascending, by the rule's number.
         """
-        if not len(self._rules) or not len(rows):
-            return {}
-        hits = self._told(chunk, rows, _columns(chunk, rows, self._names), self._room)
-        if not len(hits):
-            return {}
-        # Of each rule they ascend already; numbers this small are sorted by counting.
-        order = np.argsort(hits[:, 0].astype(np.uint16), kind="stable")
-        own = rows[hits[order, 1]]
-        ends = np.cumsum(np.bincount(hits[:, 0], minlength=len(self._rules))).tolist()
-        begins = [0, *ends[:-1]]
-        return {
-            self._numbers[rule]: own[begin:end]
-            for rule, (begin, end) in enumerate(zip(begins, ends, strict=True))
-            if begin < end
-        }
-
-    def _told(
-        self, chunk: Chunk, rows: Rows, columns: list[NDArray[Any]], room: int
-    ) -> NDArray[np.int64]:
-        hits = np.empty((room, 2), np.int64)
-        checked = np.zeros((len(self._rules), self._functions + 1), np.int64)
-        unknown = np.zeros_like(checked)
-        self._memory.made[:] = self._fresh
-        found = blocks.judge(
-            self._memory,
-            _placed(columns, chosen=[chunk.is_of_rows(name) for name in self._names]),
-            rows,
-            self._rules,
-            chunk.function,
-            checked,
-            unknown,
-            hits,
+        sources = [chunk.source(name, self._kind, rows) for name in self._names]
+        made = self._fitting(sources)
+        told, functions = made.told, self._rules.functions
+        counts = np.zeros((functions + 1, len(told.counters)), np.int64)
+        unsure = np.zeros((2, functions + 1, len(told.outputs)), np.int64)
+        begins = room.for_rows(len(told.outputs), len(rows))
+        ends = begins.copy()
+        columns, kept = _read_by(made, chunk, rows, self._names, sources)
+        arguments = np.array(
+            [
+                *(address_of(chunk.records), address_of(rows), len(rows), chunk.first, functions),
+                *(address_of(counts), address_of(unsure[0]), address_of(unsure[1])),
+                *(address_of(ends), *columns),
+            ],
+            np.int64,
         )
-        if found > room:
-            self._room = 2 * found
-            return self._told(chunk, rows, columns, self._room)
-        for number, single in enumerate(self._singles):
-            if not single.counts:
-                continue
-            single.checked[:] += checked[number]
-            single.unknown[:] += unknown[number]
-        return hits[:found]
+        made.code(arguments)
+        del kept
+        self._count(told, counts, unsure)
+        found = dict.fromkeys(told.every, rows)
+        for output in np.flatnonzero(ends != begins).tolist():
+            own = room.taken(int(begins[output]), int(ends[output]))
+            found |= dict.fromkeys(told.outputs[output], own)
+        return found
+
+    def _count(self, told: Told, counts: NDArray[np.int64], unsure: NDArray[np.int64]) -> None:
+        for counter in np.flatnonzero(counts.any(axis=0)).tolist():
+            for number in told.counters[counter]:
+                self._rules.singles[number].checked[:] += counts[:, counter]
+        for output in np.flatnonzero(unsure[0].any(axis=0)).tolist():
+            for number in told.outputs[output]:
+                single = self._rules.singles[number]
+                single.unknown[:] += unsure[0, :, output]
+                single.checked[:] -= unsure[1, :, output]
+
+    def _fitting(self, sources: Sequence[Source]) -> _Made:
+        """Code that can read the columns where they lie."""
+        accesses = tuple(source.access for source in sources)
+        groups = groups_of(source.places_address for source in sources)
+        made = self._made
+        if made is None:
+            made = self._made = self._make(accesses, groups)
+        elif made.accesses != accesses or made.groups != groups:
+            # What it can read is not made less: chunks differ by what there is in them.
+            both = tuple(map(joined, made.accesses, accesses))
+            apart = groups_of(zip(made.groups, groups, strict=True))
+            placed = [each.how == How.PLACED for each in both]
+            if both != made.accesses or not _is_as_fine(made.groups, groups, placed):
+                made = self._made = self._make(both, apart)
+        return made
+
+    def _make(self, accesses: tuple[Access, ...], groups: tuple[int, ...]) -> _Made:
+        key = store.key_of(processor(), self._rules.digest, self._kind, accesses, groups)
+        kept = store.load(key)
+        if kept is None:
+            told, text = self._written(accesses, groups)
+            kept = json.dumps(told).encode() + b"\n" + compiled(text)
+            store.save(key, kept)
+        head, _, code = kept.partition(b"\n")
+        return _Made(accesses, groups, Told(*json.loads(head)), Code(code))
+
+    def _written(self, accesses: tuple[Access, ...], groups: tuple[int, ...]) -> tuple[Told, str]:
+        named = dict(zip(self._names, accesses, strict=True))
+        constants = {
+            name: access.fill
+            for name, access in named.items()
+            if access.how == How.CONSTANT and access.fill is not None
+        }
+        flat = Flat(self._kind, self._rules.program.parameters, constants)
+        outputs = _Outputs(flat)
+        for number, single in enumerate(self._rules.singles):
+            if single.looks_at(self._kind):
+                outputs.add(number, single)
+        told = outputs.told
+        sizes = Sizes(len(told.counters), len(told.outputs))
+        grouped = dict(zip(self._names, groups, strict=True))
+        return told, assembly_of(flat, planned(flat, outputs.asked), sizes, named, grouped)
+
+
+def _is_as_fine(one: Sequence[int], other: Sequence[int], chosen: Sequence[bool]) -> bool:
+    """Whether what ``one`` puts into one group is in one of ``other``, too."""
+    pairs = {
+        pair for pair, wanted in zip(zip(one, other, strict=True), chosen, strict=True) if wanted
+    }
+    return len(pairs) == len({number for number, _ in pairs})
+
+
+def _read_by(
+    made: _Made, chunk: Chunk, rows: Rows, names: Sequence[str], sources: Sequence[Source]
+) -> tuple[list[int], list[Source]]:
+    """The addresses of columns, and of the groups of places; and what must be kept meanwhile."""
+    used: list[Source] = []
+    for name, source, access in zip(names, sources, made.accesses, strict=True):
+        if source.access == access:
+            used.append(source)
+        elif access.how == How.ASKED:
+            values = np.ascontiguousarray(chunk.take(name, rows), access.counts)
+            used.append(Source.of(asked(access.counts), values))
+        else:
+            used.append(Source.of(access, rows[:0], chunk.nowhere))
+    places = [0] * (max(made.groups, default=-1) + 1)
+    for group, source in zip(made.groups, used, strict=True):
+        places[group] = source.places_address or places[group]
+    return [*(source.address for source in used), *places], used
+
+
+class Rules:
+    """All rules that are broken by single events.
+
+    Args:
+        singles: the rules.
+        program: to which their terms are added.
+        functions: how many there are.
+    """
+
+    def __init__(self, singles: Iterable[Single], program: Program, functions: int) -> None:
+        self.singles = tuple(singles)
+        self.program = program
+        self.functions = functions
+        self.digest = program.digest(
+            (each.applies, each.violation, each.kinds, each.whole_trace, each.counts)
+            for each in self.singles
+        )
+
+    def columns_of(self, kind: int) -> tuple[str, ...]:
+        """The columns that the rules about events of a kind depend on."""
+        key = store.key_of(self.digest, kind)
+        kept = store.load(key)
+        if kept is None:
+            kept = json.dumps(self._columns_of(kind)).encode()
+            store.save(key, kept)
+        return tuple(json.loads(kept))
+
+    def _columns_of(self, kind: int) -> list[str]:
+        flat = Flat(kind, self.program.parameters, _NO_COLUMNS)
+        outputs = _Outputs(flat)
+        for number, single in enumerate(self.singles):
+            if single.looks_at(kind):
+                outputs.add(number, single)
+        return flat.columns()
+
+
+class Room:
+    """Where the rows that break rules are written, again and again."""
+
+    def __init__(self) -> None:
+        self._rows: Rows = np.zeros(0, np.int64)
+
+    def for_rows(self, outputs: int, rows: int) -> NDArray[np.int64]:
+        """The addresses at which so many outputs have room for so many rows each."""
+        if len(self._rows) < outputs * rows:
+            self._rows = np.empty(outputs * rows, np.int64)
+        return address_of(self._rows) + _WORD * rows * np.arange(outputs, dtype=np.int64)
+
+    def taken(self, begin: int, end: int) -> Rows:
+        """The rows written from one address to another."""
+        first = (begin - address_of(self._rows)) // _WORD
+        return self._rows[first : first + (end - begin) // _WORD].copy()
 
 
 class ByKind:
@@ -138,17 +315,17 @@ class ByKind:
 
     Args:
         singles: the rules.
-        parameters: values of parameters by name.
+        program: to which their terms are added.
         functions: how many there are.
     """
 
-    def __init__(
-        self, singles: Iterable[Single], parameters: Mapping[str, int], functions: int
-    ) -> None:
+    def __init__(self, singles: Iterable[Single], program: Program, functions: int) -> None:
         self._singles = tuple(singles)
-        self._parameters = parameters
+        self._program = program
         self._functions = functions
+        self._rules: Rules | None = None
         self._of: dict[int, OfKind] = {}
+        self._room = Room()
 
     def judge(self, chunk: Chunk) -> dict[int, Rows]:
         """Judge the events of a chunk.
@@ -156,44 +333,17 @@ class ByKind:
         Returns:
             The rows that break a rule, ascending, by the rule's number; the numbers ascend.
         """
+        if self._rules is None:
+            self._rules = Rules(self._singles, self._program, self._functions)
         found: dict[int, list[Rows]] = {}
         for kind in sorted(chunk.kinds):
             of = self._of.get(kind)
             if of is None:
-                of = OfKind(kind, self._singles, self._parameters, self._functions)
-                self._of[kind] = of
-            for number, rows in of.judge(chunk, chunk.rows({kind})).items():
+                of = self._of[kind] = OfKind(kind, self._rules)
+            for number, rows in of.judge(chunk, chunk.rows({kind}), self._room).items():
                 found.setdefault(number, []).append(rows)
         return {number: _merged(found[number]) for number in sorted(found)}
 
 
 def _merged(parts: list[Rows]) -> Rows:
     return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
-
-
-def _rule(flat: Flat, single: Single, applies: Truth, violation: Truth) -> list[int]:
-    """The fields of a rule, see :mod:`uvtrace.check.blocks`."""
-    one = flat.add(applies)
-    begin, middle = flat.code(one)
-    whole = int(single.whole_trace) if single.counts else blocks.ASKED
-    if violation is FALSE:
-        return [one, -1, whole, begin, middle, middle]
-    broken = flat.add(violation) if applies is TRUE else flat.both(one, violation)
-    return [one, broken, whole, begin, *flat.code(broken)]
-
-
-def _columns(chunk: Chunk, rows: Rows, names: Iterable[str]) -> list[NDArray[Any]]:
-    """Columns of a chunk, of some rows where they are made for rows; each contiguous."""
-    taken = (
-        chunk.take(name, rows) if chunk.is_of_rows(name) else chunk.column(name) for name in names
-    )
-    return [np.ascontiguousarray(column) for column in taken]
-
-
-def _placed(columns: list[NDArray[Any]], chosen: list[bool]) -> blocks.Columns:
-    """Where columns lie, which are to be kept as long."""
-    return blocks.Columns(
-        np.array([column.ctypes.data for column in columns], np.uint64),
-        np.array([_DTYPES[column.dtype] for column in columns], np.int64),
-        np.array(chosen, bool),
-    )

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from uvtrace.check.columns import ALL
 from uvtrace.check.columns.record import COMMON_FIELDS, VIEW_FIELDS
 from uvtrace.check.loss import Losses
+from uvtrace.check.native.access import Access, How, Source, asked
+from uvtrace.check.native.fields import field_access
 from uvtrace.check.split import FIELDS, rows_among, rows_by_kind, split
 from uvtrace.trace.layout import kinds_of, view_of
 
@@ -34,6 +36,18 @@ class _Told(NamedTuple):
     fill: int
 
 
+class _Placed(NamedTuple):
+    """A column whose values lie at places, one for every row.
+
+    Where ``since`` says so they are times, and the column tells how long ago that was: see
+    :class:`uvtrace.check.native.access.Access`.
+    """
+
+    places: NDArray[np.int32]
+    values: Array
+    since: str
+
+
 class Chunk:
     """Some consecutive records of a trace, and what the passes derive of them.
 
@@ -51,13 +65,16 @@ class Chunk:
         losses: Losses,
         payload: Callable[[int], bytes],
     ) -> None:
-        self.records = records
+        self.records = np.ascontiguousarray(records)
         self.first = first
         self.losses = losses
         self.payload = payload
         self._columns: dict[str, Array] = {}
         self._fillers: dict[str, Filler] = {}
         self._told: dict[str, _Told] = {}
+        self._placed: dict[str, _Placed] = {}
+        self._sources: dict[str, Source] = {}
+        self._put: set[str] = set()
         self._places: dict[int, tuple[Rows, NDArray[np.int32]]] = {}
         self._found: dict[tuple[int, int], tuple[Rows, NDArray[np.int32]]] = {}
         self._rows: dict[frozenset[int], Rows] = {}
@@ -131,14 +148,56 @@ class Chunk:
         """A column of some rows (None: of all), shape (len(rows),)."""
         if rows is not None and name in self._fillers:
             return self._fillers[name](rows)
-        if rows is not None and name in self._told and name not in self._columns:
-            return self._take_told(name, rows)
+        if name not in self._columns:
+            if rows is not None and name in self._told:
+                return self._take_told(name, rows)
+            if name in self._placed:
+                return self._take_placed(name, rows)
         column = self.column(name)
         return column if rows is None else column[rows]
 
-    def is_of_rows(self, name: str) -> bool:
-        """Whether a column is made for given rows, when it is asked for."""
-        return name in self._fillers
+    def source(self, name: str, kind: int, rows: Rows) -> Source:
+        """Where the values of a column lie for the rows of a kind."""
+        known = self._sources.get(name)
+        if known is not None:
+            return known
+        if name in self._fillers:
+            return self._filled(name, rows)
+        if name not in self._put and name not in self._told and name not in self._placed:
+            access = field_access(name, kind)
+            if access is not None:
+                return Source(access)
+        known = self._sources[name] = self._source(name)
+        return known
+
+    @cached_property
+    def nowhere(self) -> NDArray[np.int32]:
+        """For every row that it has no place."""
+        return np.full(len(self), -1, np.int32)
+
+    def _source(self, name: str) -> Source:
+        if name in self._told:
+            return self._told_source(self._told[name], _counts_as(name, self._told[name].values))
+        if name in self._placed:
+            placed = self._placed[name]
+            counts = _counts_as(name, placed.values)
+            lies, stride = placed.values.dtype.str[1:], placed.values.strides[0]
+            access = Access(How.PLACED, lies, counts, stride, since=placed.since)
+            return Source.of(access, placed.values, placed.places)
+        column = self.column(name)
+        lies = column.dtype.str[1:]
+        return Source.of(Access(How.ROW, lies, lies, column.strides[0]), column)
+
+    def _told_source(self, told: _Told, counts: str) -> Source:
+        if not len(told.rows):
+            return Source(Access(How.CONSTANT, counts=counts, fill=told.fill))
+        lies, stride = told.values.dtype.str[1:], told.values.strides[0]
+        access = Access(How.PLACED, lies, counts, stride, fill=told.fill)
+        return Source.of(access, told.values, self._places_of(told.rows))
+
+    def _filled(self, name: str, rows: Rows) -> Source:
+        column = np.ascontiguousarray(self._fillers[name](rows))
+        return Source.of(asked(column.dtype.str[1:]), column)
 
     def latest_ns(self, before: int) -> NDArray[np.int64]:
         """The latest time of any record up to each one, given that of the chunks before."""
@@ -150,6 +209,24 @@ class Chunk:
     def put(self, name: str, column: Array) -> None:
         """Tell a derived column, shape (n,)."""
         self._columns[name] = column
+        self._put.add(name)
+        self._sources.pop(name, None)
+
+    def put_placed(
+        self, name: str, places: NDArray[np.int32], values: Array, since: str = ""
+    ) -> None:
+        """Tell a derived column whose values lie at places, one for every row.
+
+        Args:
+            name: of the column.
+            places: index into ``values`` of each row, shape (n,).
+            values: shape (places,); they must stay as they are, like the places.
+            since: ``passed``: they are times, of which the column tells how long ago they were,
+                and -1 where they are negative; ``passed, at least 0``: no less than that.
+        """
+        self._placed[name] = _Placed(places, values, since)
+        self._columns.pop(name, None)
+        self._sources.pop(name, None)
 
     def put_rows(self, name: str, rows: Rows, values: Array, fill: int = 0) -> None:
         """Tell a derived column of some rows, ascending; the others hold ``fill``.
@@ -158,6 +235,7 @@ class Chunk:
         """
         self._told[name] = _Told(rows, values, fill)
         self._columns.pop(name, None)
+        self._sources.pop(name, None)
 
     def put_filler(self, name: str, fill: Filler) -> None:
         """Tell how to make a derived column of given rows, when it is asked for."""
@@ -168,6 +246,9 @@ class Chunk:
         self._columns.clear()
         self._fillers.clear()
         self._told.clear()
+        self._placed.clear()
+        self._sources.clear()
+        self._put.clear()
         self._places.clear()
         self._found.clear()
         self._rows.clear()
@@ -206,20 +287,38 @@ class Chunk:
         """
         known = self._found.get((id(told), id(rows)))
         if known is None:
-            if id(told) not in self._places:
-                places = np.full(len(self), -1, np.int32)
-                places[told] = np.arange(len(told), dtype=np.int32)
-                self._places[id(told)] = told, places
             # What is held here is not made anew at the same address.
-            known = rows, self._places[id(told)][1][rows]
+            known = rows, self._places_of(told)[rows]
             self._found[id(told), id(rows)] = known
         return known[1]
+
+    def _places_of(self, told: Rows) -> NDArray[np.int32]:
+        """Where each row is among those of a column, -1 where it is not."""
+        if id(told) not in self._places:
+            places = np.full(len(self), -1, np.int32)
+            places[told] = np.arange(len(told), dtype=np.int32)
+            self._places[id(told)] = told, places
+        return self._places[id(told)][1]
+
+    def _take_placed(self, name: str, rows: Rows | None) -> Array:
+        placed = self._placed[name]
+        places = placed.places if rows is None else placed.places[rows]
+        dtype = np.dtype(_counts_as(name, placed.values))
+        column: Array = placed.values[places].astype(dtype, copy=False)
+        if not placed.since:
+            return column
+        passed = self.take("time_ns", rows) - column
+        if placed.since != "passed":
+            passed = np.maximum(passed, 0)
+        return np.where(column < 0, -1, passed)
 
     def _make(self, name: str) -> Array:
         if name in self._fillers:
             return self._fillers[name](np.arange(len(self), dtype=np.int64))
         if name in self._told:
             return self._make_told(name)
+        if name in self._placed:
+            return self._take_placed(name, None)
         if name == "kind":
             return self.kind
         if name == "function":
@@ -249,6 +348,12 @@ class Chunk:
         if not known:
             raise KeyError(f"no pass has told the column {name!r}")
         return column
+
+
+def _counts_as(name: str, values: Array) -> str:
+    """The dtype of a column."""
+    dtype = ALL[name].dtype if name in ALL else values.dtype
+    return np.dtype(dtype).str[1:]
 
 
 class Frame:

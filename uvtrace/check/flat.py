@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Terms made flat for :mod:`uvtrace.check.blocks`: equal parts once, what a kind decides folded."""
+"""Terms made flat: equal parts once, and what is known beforehand of the events decided.
+
+Negations stand at the leaves, conjunctions in conjunctions are one, and what the alternatives of a
+disjunction have in common stands before it. All of that holds in Kleene's logic, too.
+"""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from functools import reduce
+from typing import Any, Final, NamedTuple
 
-import numpy as np
-
-from uvtrace.check import blocks
-from uvtrace.check.blocks import BLOCK, Memory
 from uvtrace.check.columns import record
 from uvtrace.check.expression import (
-    FALSE,
     INT_MAX,
-    TRUE,
     WORD_BITS,
     All,
     Bits,
@@ -27,327 +27,249 @@ from uvtrace.check.expression import (
     Literal,
     Member,
     Not,
-    Number,
     NumberColumn,
     Parameter,
     Some,
-    Truth,
     TruthColumn,
 )
 from uvtrace.check.program import runs_of
 
 _MODULUS: Final = 1 << WORD_BITS
-_NOT_YET: Final = -2
+_COMPARE: Final[dict[str, Callable[[int, int], bool]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_INVERSE: Final = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+_STRICT: Final = frozenset({"compute", "bits", "compare", "member", "not"})
+"""Of these nothing is known where an input is not."""
 
 
-class Folded:
-    """Terms as they are of events of one kind.
+class Node(NamedTuple):
+    """A part of a term.
 
-    Args:
-        kind: of every event.
+    Attributes:
+        op: ``literal`` (its value, signed), ``column`` (name, what stands for unknown, signed),
+            ``compute`` (operator, whether unsigned), ``bits`` (low, mask), ``choose``;
+            ``constant`` (its value), ``truth column`` (name, whether it may be unknown),
+            ``compare`` (operator, whether unsigned), ``member`` (whether unsigned, first and last
+            of each run of values), ``not``, ``all``, ``some``, ``known``; ``unknown``; and
+            ``inside``: the event is of a function, not of none or of one that there is not.
+        inputs: its operands' numbers.
+        facts: as above.
+        maybe: whether it may be unknown.
+        weight: how many parts it has.
     """
 
-    def __init__(self, kind: int) -> None:
-        self._kind = Literal(kind)
-        self._done: dict[int, tuple[Expression, Expression]] = {}
-
-    def truth(self, term: Truth) -> Truth:
-        """The truth, without what the kind decides."""
-        folded = self._fold(term)
-        assert isinstance(folded, Truth)
-        return folded
-
-    def _number(self, term: Number) -> Number:
-        folded = self._fold(term)
-        assert isinstance(folded, Number)
-        return folded
-
-    def _fold(self, term: Expression) -> Expression:
-        known = self._done.get(id(term))
-        if known is None:
-            known = term, self._folded(term)
-            self._done[id(term)] = known  # with the term, so that its id stays its own
-        return known[1]
-
-    def _folded(self, term: Expression) -> Expression:
-        match term:
-            case NumberColumn() if term is record.kind:
-                return self._kind
-            case Compute():
-                return Compute(term.op, self._number(term.left), self._number(term.right))
-            case Bits():
-                return Bits(self._number(term.of), term.low, term.width)
-            case Choose():
-                condition = self.truth(term.condition)
-                if isinstance(condition, Constant) and term.yes.is_word == term.no.is_word:
-                    return self._number(term.yes if condition.value else term.no)
-                return Choose(condition, self._number(term.yes), self._number(term.no))
-            case Compare():
-                return _compared(
-                    Compare(term.op, self._number(term.left), self._number(term.right))
-                )
-            case Member():
-                of = self._number(term.of)
-                if isinstance(of, Literal):
-                    return TRUE if of.value in term.values else FALSE
-                return Member(of, term.values)
-            case Not():
-                inner = self.truth(term.of)
-                return _constant(not inner.value) if isinstance(inner, Constant) else Not(inner)
-            case All():
-                return _joined(All, map(self.truth, term.parts), neutral=True)
-            case Some():
-                return _joined(Some, map(self.truth, term.parts), neutral=False)
-            case Known():
-                of_known = self._fold(term.of)
-                known = isinstance(of_known, Constant | Literal | Parameter)
-                assert isinstance(of_known, Truth | Number)
-                return TRUE if known else Known(of_known)
-        return term
-
-
-def _constant(value: bool) -> Constant:
-    return TRUE if value else FALSE
-
-
-def _compared(term: Compare) -> Truth:
-    left, right = term.left, term.right
-    if term.op not in ("==", "!=") or not isinstance(left, Literal):
-        return term
-    if not isinstance(right, Literal) or left.is_word or right.is_word:
-        return term
-    return _constant((left.value == right.value) == (term.op == "=="))
-
-
-def _joined(join: type[All] | type[Some], parts: Iterable[Truth], *, neutral: bool) -> Truth:
-    kept: list[Truth] = []
-    for part in parts:
-        if not isinstance(part, Constant):
-            kept.append(part)
-        elif part.value is not neutral:
-            return _constant(not neutral)
-    if len(kept) < 2:
-        return kept[0] if kept else _constant(neutral)
-    return join(tuple(kept))
+    op: str
+    inputs: tuple[int, ...]
+    facts: tuple[Any, ...]
+    maybe: bool
+    weight: int
 
 
 class Flat:
-    """Terms as steps of the compiled interpreter. Add them all, then ask for :meth:`memory`.
+    """The parts of terms.
 
     Args:
+        kind: of every event.
         parameters: values of parameters by name.
+        constants: columns by name that hold the same value at every event.
     """
 
-    def __init__(self, parameters: Mapping[str, int]) -> None:
+    def __init__(
+        self, kind: int, parameters: Mapping[str, int], constants: Mapping[str, int]
+    ) -> None:
+        self._kind = kind
         self._parameters = parameters
-        self._steps: list[list[int]] = []
-        self._lists: list[int] = []
+        self._constants = constants
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._of_term: dict[int, tuple[Expression, int]] = {}
-        self._literals: dict[int, int] = {}
-        self._joined: dict[int, tuple[int, ...]] = {}
-        self._inputs: dict[int, tuple[int, ...]] = {}
-        self._code: list[list[int]] = []
-        self._weights: list[int] = []
-        self.columns: list[str] = []
-        """The columns that the terms depend on."""
+        self.nodes: list[Node] = []
+        """Each behind its inputs."""
+        self.no = self._node("constant", facts=(False,))
+        self.yes = self._node("constant", facts=(True,))
+        self.unknown = self._node("unknown", maybe=True)
+        self.inside = self._node("inside")
 
     def add(self, term: Expression) -> int:
-        """The step that gives a term's value."""
+        """The number of a term's node."""
         known = self._of_term.get(id(term))
         if known is None:
-            known = term, self._add(term)
-            self._of_term[id(term)] = known
+            # With the term, so that its id stays its own.
+            known = self._of_term[id(term)] = term, self._add(term)
         return known[1]
 
-    def both(self, one: int, terms: Truth) -> int:
-        """The step of a truth and a term, of which the truth is looked at first."""
-        parts = terms.parts if isinstance(terms, All) else (terms,)
-        return self._join(blocks.ALL, (one, *self._lightest(map(self.add, parts))))
+    def conjuncts(self, number: int) -> frozenset[int]:
+        """The nodes that are all true where one is."""
+        if number == self.yes:
+            return frozenset()
+        node = self.nodes[number]
+        return frozenset(node.inputs) if node.op == "all" else frozenset({number})
 
-    def code(self, step: int) -> tuple[int, int]:
-        """Code that makes a step and what it needs; where it begins, and where it ends."""
-        begin = len(self._code)
-        self._write(step)
-        return begin, len(self._code)
+    def columns(self) -> list[str]:
+        """The columns that the nodes depend on."""
+        named = (node.facts[0] for node in self.nodes if node.op in ("column", "truth column"))
+        return list(dict.fromkeys(named))
 
-    def memory(self) -> Memory:
-        """The steps and their code, and room for the values of a block."""
-        steps = np.array(self._steps, np.int64).reshape(-1, 8)
-        # Numbers and truths are kept at places of their own.
-        truth = steps[:, blocks.OP] >= blocks.TRUTH_COLUMN
-        for each in (truth, ~truth):
-            steps[each, blocks.PLACE] = np.arange(np.count_nonzero(each))
-        count = max(int(np.count_nonzero(truth)), 1), max(int(np.count_nonzero(~truth)), 1)
-        memory = Memory(
-            steps=steps,
-            code=np.array(self._code, np.int64).reshape(-1, 4),
-            lists=np.array(self._lists, np.int64),
-            numbers=np.zeros((count[1], BLOCK), np.int64),
-            known=np.ones((len(steps), BLOCK), np.uint8),
-            truths=np.zeros((count[0], BLOCK), np.uint8),
-            made=np.full(len(steps), _NOT_YET, np.int64),
-            owner=np.zeros(BLOCK, np.int64),
-        )
-        for step, value in self._literals.items():
-            memory.made[step] = blocks.ALWAYS
-            place = steps[step, blocks.PLACE]
-            if truth[step]:
-                memory.truths[place] = blocks.YES if value else blocks.NO
-            else:
-                memory.numbers[place] = value
-        return memory
+    def negated(self, number: int) -> int:
+        """The node that is true where another one is false."""
+        node = self.nodes[number]
+        match node.op:
+            case "constant":
+                return self.no if node.facts[0] else self.yes
+            case "not":
+                return node.inputs[0]
+            case "compare":
+                return self._node("compare", node.inputs, (_INVERSE[node.facts[0]], node.facts[1]))
+            case "all" | "some":
+                other = "some" if node.op == "all" else "all"
+                return self._joined(other, map(self.negated, node.inputs))
+        return self._node("not", (number,))
 
-    def _write(self, step: int) -> None:
-        if step in self._literals:
-            return
-        begin = len(self._code)
-        self._code.append([blocks.UNLESS_MADE, step, 0, 0])
-        leaves = []
-        if step in self._joined:
-            self._code.append([blocks.BEGIN, step, 0, 0])
-            for part in self._joined[step]:
-                self._write(part)
-                leaves.append(len(self._code))
-                self._code.append([blocks.JOIN, step, part, 0])
-        else:
-            for part in self._inputs.get(step, ()):
-                self._write(part)
-            self._code.append([blocks.MAKE, step, 0, 0])
-        for at in (begin, *leaves):
-            self._code[at][3] = len(self._code)
-
-    def _step(self, *fields: int) -> int:
-        found = self._numbers.setdefault(fields, len(self._steps))
-        if found == len(self._steps):
-            self._steps.append([*fields, *[0] * (8 - len(fields))])
-            self._weights.append(1)
+    def _node(
+        self,
+        op: str,
+        inputs: tuple[int, ...] = (),
+        facts: tuple[Any, ...] = (),
+        *,
+        maybe: bool = False,
+    ) -> int:
+        if op in _STRICT and self.unknown in inputs:
+            return self.unknown
+        found = self._numbers.setdefault((op, inputs, facts), len(self.nodes))
+        if found == len(self.nodes):
+            operands = [self.nodes[number] for number in inputs]
+            unsure = maybe or (op != "known" and any(each.maybe for each in operands))
+            weight = sum(each.weight for each in operands) + (op not in ("literal", "constant"))
+            self.nodes.append(Node(op, inputs, facts, unsure, weight))
         return found
 
-    def _literal(self, op: int, value: int) -> int:
-        bits = value % _MODULUS
-        signed = bits - _MODULUS if bits > INT_MAX else bits
-        key = (op, signed)
-        found = self._numbers.setdefault(("literal", *key), len(self._steps))
-        if found == len(self._steps):
-            self._steps.append([op, *[0] * 7])
-            self._weights.append(0)
-            self._literals[found] = signed
-        return found
+    def _literal(self, value: int) -> int:
+        return self._node("literal", facts=(_signed(value),))
 
-    def _column(self, name: str, unknown: int | None) -> int:
-        if name not in self.columns:
-            self.columns.append(name)
-        place = self.columns.index(name)
-        maybe = int(unknown is not None)
-        return self._step(blocks.COLUMN, 0, 0, maybe, 0, place, _signed(unknown or 0))
-
-    def _join(self, op: int, steps: Iterable[int]) -> int:
-        chosen = tuple(dict.fromkeys(steps))
-        found = self._numbers.get((op, *chosen, "joined"))
-        if found is None:
-            found = self._step(op, 0, 0, 0, 0, len(self._joined))
-            self._joined[found] = chosen
-            self._numbers[(op, *chosen, "joined")] = found
-            self._weights[found] = sum(self._weights[each] for each in chosen)
-        return found
-
-    def _lightest(self, steps: Iterable[int]) -> list[int]:
-        """Cheap ones first: they may spare the others."""
-        return sorted(steps, key=lambda step: self._weights[step])
-
-    def _maybe(self, *steps: int) -> int:
-        return int(any(self._steps[step][blocks.MAYBE] for step in steps))
+    def _value(self, number: int, *, word: bool) -> int | None:
+        """The value of a literal."""
+        node = self.nodes[number]
+        if node.op != "literal":
+            return None
+        value: int = node.facts[0]
+        return value % _MODULUS if word else value
 
     def _add(self, term: Expression) -> int:
-        inputs = tuple(self.add(operand) for operand in term.operands)
-        step = _ADD[type(term)](self, term) if type(term) in _ADD else self._leaf(term)
-        if inputs:
-            self._inputs[step] = inputs
-            weight = sum(self._weights[each] for each in inputs) + 1
-            self._weights[step] = max(self._weights[step], weight)
-        return step
-
-    def _leaf(self, term: Expression) -> int:
         match term:
             case NumberColumn():
-                return self._column(term.name, term.unknown)
+                return self._column(term)
             case TruthColumn():
-                column = self._column(term.name, None)
-                maybe = int(term.unknown is not None)
-                step = self._step(blocks.TRUTH_COLUMN, 0, 0, 0, 0, column, maybe)
-                self._inputs[step] = (column,)
-                return step
+                return self._truth_column(term)
             case Literal():
-                return self._literal(blocks.LITERAL, term.value)
+                return self._literal(term.value)
             case Parameter():
-                value = self._parameters.get(term.name, term.default)
-                return self._literal(blocks.LITERAL, value)
+                return self._literal(self._parameters.get(term.name, term.default))
             case Constant():
-                return self._literal(blocks.CONSTANT, int(term.value))
+                return self.yes if term.value else self.no
+            case Compute():
+                inputs = self.add(term.left), self.add(term.right)
+                return self._node("compute", inputs, (term.op, term.is_word))
+            case Bits():
+                return self._node("bits", (self.add(term.of),), (term.low, term.mask))
+            case Choose():
+                return self._choose(term)
+            case Compare():
+                return self._compare(term)
+            case Member():
+                return self._member(term)
+            case Not():
+                return self.negated(self.add(term.of))
+            case All():
+                return self._joined("all", map(self.add, term.parts))
+            case Some():
+                return self._joined("some", map(self.add, term.parts))
+            case Known():
+                return self._known(self.add(term.of))
         raise TypeError(f"{term!r} is no term that can be made flat")
 
-    def _compute(self, term: Compute) -> int:
-        one, two = self.add(term.left), self.add(term.right)
-        variant = blocks.COMPUTES.index(term.op)
-        maybe = self._maybe(one, two)
-        return self._step(blocks.COMPUTE, variant, int(term.is_word), maybe, 0, one, two)
+    def _column(self, term: NumberColumn) -> int:
+        if term is record.kind:
+            return self._literal(self._kind)
+        unknown = None if term.unknown is None else _signed(term.unknown)
+        if term.name in self._constants:
+            value = _signed(self._constants[term.name])
+            return self.unknown if value == unknown else self._literal(value)
+        return self._node("column", (), (term.name, unknown), maybe=unknown is not None)
 
-    def _bits(self, term: Bits) -> int:
-        one = self.add(term.of)
-        return self._step(blocks.BITS, 0, 0, self._maybe(one), 0, one, term.low, term.mask)
+    def _truth_column(self, term: TruthColumn) -> int:
+        maybe = term.unknown is not None
+        if term.name not in self._constants:
+            return self._node("truth column", (), (term.name, maybe), maybe=maybe)
+        value = self._constants[term.name]
+        if value not in (0, 1) and maybe:
+            return self.unknown
+        return self.yes if value == 1 else self.no
 
     def _choose(self, term: Choose) -> int:
-        inputs = self.add(term.condition), self.add(term.yes), self.add(term.no)
-        return self._step(blocks.CHOOSE, 0, int(term.is_word), 1, 0, *inputs)
+        condition = self.add(term.condition)
+        if condition == self.unknown:
+            return self.unknown
+        if self.nodes[condition].op == "constant":
+            return self.add(term.yes if condition == self.yes else term.no)
+        return self._node("choose", (condition, self.add(term.yes), self.add(term.no)))
 
     def _compare(self, term: Compare) -> int:
-        one, two = self.add(term.left), self.add(term.right)
-        variant = blocks.COMPARES.index(term.op)
-        word = int(term.left.is_word or term.right.is_word)
-        return self._step(blocks.COMPARE, variant, word, self._maybe(one, two), 0, one, two)
+        word = term.left.is_word or term.right.is_word
+        inputs = self.add(term.left), self.add(term.right)
+        left, right = (self._value(number, word=word) for number in inputs)
+        if left is not None and right is not None:
+            return self.yes if _COMPARE[term.op](left, right) else self.no
+        return self._node("compare", inputs, (term.op, word))
 
     def _member(self, term: Member) -> int:
-        one = self.add(term.of)
-        word = term.of.is_word
+        of, word = self.add(term.of), term.of.is_word
+        value = self._value(of, word=word)
+        if value is not None:
+            return self.yes if value in term.values else self.no
         least, most = (0, _MODULUS - 1) if word else (-INT_MAX - 1, INT_MAX)
-        own = frozenset(value for value in term.values if least <= value <= most)
-        key = ("member", one, own)
-        found = self._numbers.get(key)
-        if found is None:
-            begin = len(self._lists)
-            for low, high in runs_of(own):
-                self._lists += [_signed(low), _signed(high)]
-            lists = begin, len(self._lists)
-            found = self._step(blocks.MEMBER, 0, int(word), self._maybe(one), 0, one, *lists)
-            self._numbers[key] = found
-        return found
+        own = frozenset(each for each in term.values if least <= each <= most)
+        if len(own) == 1:
+            return self._node("compare", (of, self._literal(*own)), ("==", word))
+        runs = tuple((_signed(low), _signed(high)) for low, high in runs_of(own))
+        return self._node("member", (of,), (word, runs))
 
-    def _not(self, term: Not) -> int:
-        return self._step(blocks.NOT, 0, 0, 0, 0, self.add(term.of))
+    def _known(self, of: int) -> int:
+        if of == self.unknown:
+            return self.no
+        return self._node("known", (of,)) if self.nodes[of].maybe else self.yes
 
-    def _all(self, term: All) -> int:
-        return self._join(blocks.ALL, self._lightest(map(self.add, term.parts)))
+    def _joined(self, op: str, parts: Iterable[int]) -> int:
+        neutral, deciding = (self.yes, self.no) if op == "all" else (self.no, self.yes)
+        kept: set[int] = set()
+        for part in parts:
+            if part == deciding:
+                return deciding
+            node = self.nodes[part]
+            kept.update(node.inputs if node.op == op else () if part == neutral else (part,))
+        if len(kept) < 2:
+            return kept.pop() if kept else neutral
+        if op == "some":
+            common = reduce(frozenset.intersection, map(self.conjuncts, kept))
+            if common:
+                return self._factored(common, kept)
+        # Cheap ones first: they may spare the others.
+        ordered = sorted(kept, key=lambda number: (self.nodes[number].weight, number))
+        return self._node(op, tuple(ordered))
 
-    def _some(self, term: Some) -> int:
-        return self._join(blocks.SOME, self._lightest(map(self.add, term.parts)))
-
-    def _known(self, term: Known) -> int:
-        return self._step(blocks.KNOWN, 0, 0, 0, 0, self.add(term.of))
-
-
-_ADD: dict[type[Expression], Callable[[Flat, Any], int]] = {
-    Compute: Flat._compute,
-    Bits: Flat._bits,
-    Choose: Flat._choose,
-    Compare: Flat._compare,
-    Member: Flat._member,
-    Not: Flat._not,
-    All: Flat._all,
-    Some: Flat._some,
-    Known: Flat._known,
-}
+    def _factored(self, common: frozenset[int], alternatives: Iterable[int]) -> int:
+        """Alternatives, of which all have some conjuncts."""
+        rests = [
+            self._joined("all", self.conjuncts(alternative) - common)
+            for alternative in alternatives
+        ]
+        return self._joined("all", (*common, self._joined("some", rests)))
 
 
 def _signed(value: int) -> int:
-    return value - _MODULUS if value > INT_MAX else value
+    bits = value % _MODULUS
+    return bits - _MODULUS if bits > INT_MAX else bits

@@ -112,7 +112,7 @@ class Judgement:
             for each in rules
         ]
         singles = [*(each.single for each in self._ordered), *self._truths.singles()]
-        self._by_kind = ByKind(singles, self.program.parameters, self.functions)
+        self._by_kind = ByKind(singles, self.program, self.functions)
 
     def _tally(self, rule: Rule) -> Tally:
         counts = np.zeros((2, self.functions + 1), np.int64)

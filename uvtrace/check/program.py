@@ -7,7 +7,8 @@ not certain. Where nothing can be unknown both are the same array, and cost one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -117,6 +118,29 @@ class Program:
         other._numbers, other._of_term = self._numbers.copy(), self._of_term.copy()
         other._kept = self._kept.copy()
         return other
+
+    def digest(self, several: Iterable[Sequence[Any]]) -> str:
+        """What tells this program and some of its terms, with what else is of them, apart.
+
+        Args:
+            several: lists of terms, which are added, and of numbers and sets of numbers.
+        """
+        digest = hashlib.sha256()
+        for each in several:
+            digest.update(repr([self._shown(part) for part in each]).encode())
+        for term in (step.term for step in self._steps):
+            if isinstance(term, Column):
+                unknown, dtype = term.unknown, np.dtype(term.dtype).str
+                digest.update(repr((type(term), term.name, unknown, dtype)).encode())
+            elif isinstance(term, Parameter):
+                digest.update(repr((term.name, self.parameter(term))).encode())
+        digest.update(repr(list(self._numbers)).encode())
+        return digest.hexdigest()
+
+    def _shown(self, part: Any) -> Any:
+        if isinstance(part, Expression):
+            return self.add(part)
+        return sorted(part) if isinstance(part, frozenset) else part
 
     def start(self, frame: Frame) -> Run:
         """Evaluate over a frame; nothing is computed that is not asked for."""

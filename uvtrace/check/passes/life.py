@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,16 +71,11 @@ class LifePass:
             chunk.put("in_handler", told_running)
 
     def _tell_times(self, chunk: Chunk, versions: Versions) -> None:
-        def since(field: int) -> Any:
-            def fill(rows: Rows) -> NDArray[np.int64]:
-                begun = versions.field(field, rows)
-                passed = np.maximum(chunk.take("time_ns", rows) - begun, 0)
-                return np.where(begun < 0, -1, passed)
-
-            return fill
-
-        chunk.put_filler("since_reset_ns", since(kernel.RESET_NS))
-        chunk.put_filler("since_power_ns", since(kernel.POWER_NS))
+        for name, field in (
+            ("since_reset_ns", kernel.RESET_NS),
+            ("since_power_ns", kernel.POWER_NS),
+        ):
+            versions.tell_since(chunk, name, field, clamped=True)
 
     def _events(self, chunk: Chunk, rows: Rows) -> NDArray[np.void]:
         lost, lost_of = chunk.losses.of([Sight.LIFE])

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from uvtrace.check.chunk import Chunk, Rows
+from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import recovery
 from uvtrace.check.columns.recovery import COMMAND_LOST, MSI_LOST
 from uvtrace.check.expression import Column
@@ -364,14 +363,7 @@ class RecoveryPass:
         versions = Versions(chunk, table, rows, changed)
         versions.tell(chunk, _FIELDS)
         for name, field_ in (("since_reset_begun_ns", _BEGUN_NS), ("since_woken_ns", _WOKEN_NS)):
-            self._tell_time(chunk, versions, name, field_)
-
-    def _tell_time(self, chunk: Chunk, versions: Versions, name: str, field_: int) -> None:
-        def fill(rows: Rows) -> NDArray[Any]:
-            since = versions.field(field_, rows)
-            return np.where(since < 0, -1, chunk.column("time_ns")[rows] - since)
-
-        chunk.put_filler(name, fill)
+            versions.tell_since(chunk, name, field_, clamped=False)
 
 
 def _events(chunk: Chunk) -> Iterator[_Event]:

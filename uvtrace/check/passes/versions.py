@@ -52,9 +52,19 @@ class Versions:
         return values
 
     def _tell(self, chunk: Chunk, name: str, field: int) -> None:
-        dtype = np.dtype(ALL[name].dtype)
-        values = self.table[:, field].astype(dtype)
-        chunk.put_filler(name, lambda rows: values[self._in_force[rows]])
+        chunk.put_placed(name, self._in_force, self.table[:, field])
+
+    def tell_since(self, chunk: Chunk, name: str, field: int, *, clamped: bool) -> None:
+        """Tell the chunk a column of the time since a field's; -1 where that is negative.
+
+        Args:
+            chunk: is told.
+            name: of the column.
+            field: which is a time.
+            clamped: a time that is still to come counts as now.
+        """
+        since = "passed, at least 0" if clamped else "passed"
+        chunk.put_placed(name, self._in_force, self.table[:, field], since)
 
 
 @loop

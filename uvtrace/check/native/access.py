@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a column's values lie, as far as the machine code that reads them depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class How(IntEnum):
+    """By what a value is found."""
+
+    CONSTANT = 0
+    """It is ``fill`` at every event."""
+    RECORD = 1
+    """In the event's record, at an offset."""
+    ROW = 2
+    """In an array, by the event's row."""
+    ASKED = 3
+    """In an array, by which one of the judged events it is."""
+    PLACED = 4
+    """In an array, at a place that another array (int32) tells by the event's row; where there is
+    none, a negative one, it is ``fill``."""
+    POSITION = 5
+    """It is the event's position in the trace."""
+
+
+class Access(NamedTuple):
+    """How a column is read.
+
+    Attributes:
+        how: its values are found.
+        lies: the dtype of a value where it lies.
+        counts: the dtype as which it counts.
+        stride: bytes from one value to the next.
+        offset: in the record.
+        fill: see :class:`How`; None: every event has a place.
+        since: how a value that is a time is turned into the time that has passed since then:
+            nothing, ``passed`` or ``passed, at least 0``; -1 stays.
+        instead: where a value is 0, it is the one at this offset of the record.
+    """
+
+    how: How
+    lies: str = "i8"
+    counts: str = "i8"
+    stride: int = 0
+    offset: int = 0
+    fill: int | None = None
+    since: str = ""
+    instead: int | None = None
+
+
+class Source(NamedTuple):
+    """A column of a chunk.
+
+    Attributes:
+        access: how it is read.
+        values: what is read, unless it is the records; kept as long as ``address`` is used.
+        address: of the first value.
+        places: the places of :attr:`How.PLACED`, kept like the values.
+        places_address: of the first place.
+    """
+
+    access: Access
+    values: NDArray[Any] | None = None
+    address: int = 0
+    places: NDArray[np.int32] | None = None
+    places_address: int = 0
+
+    @classmethod
+    def of(
+        cls, access: Access, values: NDArray[Any], places: NDArray[np.int32] | None = None
+    ) -> Source:
+        """A column that is read from arrays."""
+        if not len(values):
+            values = _NOTHING
+        places_address = 0 if places is None else address_of(places)
+        return cls(access, values, address_of(values), places, places_address)
+
+
+_NOTHING: Final = np.zeros(1, np.int64)
+"""What is read, and not used, where no event has a place."""
+
+
+def address_of(array: NDArray[Any]) -> int:
+    """Where an array begins in memory."""
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def joined(one: Access, other: Access) -> Access:
+    """An access by which both can be read."""
+    if one == other:
+        return one
+    for constant, placed in ((one, other), (other, one)):
+        if (constant.how, placed.how) == (How.CONSTANT, How.PLACED):
+            same = constant.fill == placed.fill and constant.counts == placed.counts
+            return placed if same else asked(placed.counts)
+    return asked(other.counts)
+
+
+def asked(counts: str) -> Access:
+    """The access by which any column can be read."""
+    return Access(How.ASKED, counts, counts, np.dtype(counts).itemsize)
+
+
+def groups_of(keys: Iterable[Hashable]) -> tuple[int, ...]:
+    """A number for each key, the same for the same ones, counted from 0 in order of appearance."""
+    numbers: dict[Hashable, int] = {}
+    return tuple(numbers.setdefault(key, len(numbers)) for key in keys)
