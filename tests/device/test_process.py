@@ -13,6 +13,9 @@ import pytest
 from tests.device.kernel_end import KernelEnd
 from uvtrace.device.linkabi import LinkState, Message
 from uvtrace.device.process import ModelProcess
+from uvtrace.errors import UsageError
+from uvtrace.record.spec import ModelSpec
+from uvtrace.record.virtual import described
 
 TINY = Path(__file__).with_name("tiny.py")
 
@@ -47,6 +50,18 @@ def test_a_killed_process_started_again_attaches_again(kernel: KernelEnd, tmp_pa
         kernel.welcome()
         assert kernel.read(0x14) == 0x12345678
         assert not model.failed
+
+
+def test_a_completion_timeout_of_one_s_own_is_asked_for(kernel: KernelEnd, tmp_path: Path) -> None:
+    with ModelProcess(f"model:{TINY},port=none,timeout_ms=2500", kernel.home, tmp_path):
+        kernel.welcome()
+        assert kernel.limits[5] == 2_500_000_000
+
+
+@pytest.mark.parametrize("value", ["0", "10001", "1s", "-5"])
+def test_a_completion_timeout_that_the_module_would_not_grant_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match=f"timeout_ms={value}.*1 to 10000 milliseconds"):
+        described(ModelSpec(str(TINY), f"timeout_ms={value}"))
 
 
 def test_a_stopped_process_goes_on_where_it_was(kernel: KernelEnd, tmp_path: Path) -> None:

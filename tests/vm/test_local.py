@@ -50,7 +50,7 @@ E1000 = {
 }
 MODEL = {
     "before": "true",
-    "device": "model:uvnic1,port=none",
+    "device": "model:uvnic1,port=none,timeout_ms=5000",
     "command": "ip address add 10.0.9.1/24 dev eth0; ip link set eth0 up;"
     " ping -c 3 -W 1 10.0.9.2; echo from the command",
 }

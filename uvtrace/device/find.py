@@ -16,6 +16,9 @@ from uvtrace.errors import UsageError
 GROUP: Final = "uvtrace.models"
 """Entry points: a model's name and its class."""
 
+TIMEOUT_MAX_MS: Final = 10_000
+"""Completion timeout that the module grants at most (UV_LIMIT_TIMEOUT_MAX in kmod/links.h)."""
+
 _TRUE, _FALSE = ("1", "yes", "on", "true"), ("0", "no", "off", "false")
 
 
@@ -139,3 +142,16 @@ _CONVERSIONS: dict[Any, Callable[[str], Any]] = {
     Path: Path,
     bytes: lambda text: bytes.fromhex(text.replace(":", "")),
 }
+
+
+def timeout_ns_of(text: str | None) -> int | None:
+    """The completion timeout that the option ``timeout_ms=`` asks for; None: it is not there.
+
+    Raises:
+        UsageError: the module would not grant that.
+    """
+    if text is None:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= TIMEOUT_MAX_MS:
+        raise UsageError(f"timeout_ms={text}", hint=f"1 to {TIMEOUT_MAX_MS} milliseconds")
+    return int(text) * 1_000_000

@@ -15,11 +15,11 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uvtrace.device.device import Device
-from uvtrace.device.find import make, options_of
+from uvtrace.device.find import make, options_of, timeout_ns_of
 from uvtrace.device.link import Home, Link, Taken
 from uvtrace.device.linkabi import REASONS, LinkState
 from uvtrace.device.machine import Machine, ModelError
@@ -44,11 +44,13 @@ class Settings:
         spin_s: look so long for messages before going to sleep.
         unplug: leave by surprise removal at the end, instead of just not answering any more.
         wait_s: for the module to appear; None: for ever.
+        timeout_ns: completion timeout; None: what the model says, else the module's.
     """
 
     spin_s: float = SPIN_S
     unplug: bool = False
     wait_s: float | None = None
+    timeout_ns: int | None = None
 
 
 class Host:
@@ -116,6 +118,8 @@ class Host:
 
     def _attach(self) -> None:
         limits = self._machine.allowed
+        if self._settings.timeout_ns is not None:
+            limits = replace(limits, timeout_ns=self._settings.timeout_ns)
         commands = self._machine.power_on(time.monotonic_ns())
         self._link.hello(self._device.config.images(), limits)
         self._carry_out(commands)
@@ -204,8 +208,12 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError("not a model", where=arguments.spec)
     options = options_of(text)
     port_text = options.pop("port", "user")
+    settings = Settings(
+        spin_s=arguments.spin_us / 1e6,
+        unplug=arguments.unplug,
+        timeout_ns=timeout_ns_of(options.pop("timeout_ms", None)),
+    )
     device = make(model, options)
-    settings = Settings(spin_s=arguments.spin_us / 1e6, unplug=arguments.unplug)
     home = Home(arguments.memory, arguments.offset, arguments.wake_fd, arguments.kick_fd)
     with ExitStack() as held:
         port = None

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final
 
 from uvtrace.device.device import Device
-from uvtrace.device.find import find, make, options_of
+from uvtrace.device.find import find, make, options_of, timeout_ns_of
 from uvtrace.device.link import Home
 from uvtrace.device.process import ModelProcess
 from uvtrace.errors import UsageError
@@ -24,7 +24,7 @@ DOMAIN: Final = 0x10000
 """PCI domain of uvbus.ko's host bridge, where no other bridge has taken it."""
 _SETUPS: Final = {0x01: "disk", 0x02: "network"}
 """What the guest makes ready, by a function's base class (PCI Code and ID Assignment 1.11)."""
-_HOST_OPTIONS: Final = ("port",)
+_HOST_OPTIONS: Final = ("port", "timeout_ms")
 """Options that are not the model's, but of the process that runs it."""
 _RESTART: Final = "restart"
 """The recorder's own: how often a model that has ended is started again."""
@@ -132,11 +132,12 @@ def described(spec: ModelSpec) -> Device:
     """A model as it is made of its options, to see what it is.
 
     Raises:
-        UsageError: there is no such model, or it has no such option.
+        UsageError: there is no such model, or it has no such option, or not with this value.
         InputError: its file cannot be run.
     """
     ours = (*_HOST_OPTIONS, _RESTART)
     options = options_of(spec.options)
+    timeout_ns_of(options.get("timeout_ms"))
     return make(spec.model, {name: value for name, value in options.items() if name not in ours})
 
 
