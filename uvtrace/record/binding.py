@@ -64,9 +64,14 @@ class PciFunction:
         link = self._folder / "driver"
         return link.resolve().name if link.exists() else None
 
-    def description(self) -> str:
-        """The interface's description in the trace."""
-        return describe_function(self._likely_driver(), self.vendor, self.device, self._lspci())
+    def description(self, driver: str | None = None) -> str:
+        """The interface's description in the trace.
+
+        Args:
+            driver: that will be bound: a module's name or file; None: what modalias picks.
+        """
+        name = Path(driver).stem.replace("-", "_") if driver else self._likely_driver()
+        return describe_function(name, self.vendor, self.device, self._lspci())
 
     def as_select(self) -> abi.Select:
         """What the module is asked to trace."""

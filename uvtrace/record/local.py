@@ -229,7 +229,9 @@ class _Recording:
     def _open(self, ring: Ring) -> Output:
         output = Output(
             self._options.output,
-            functions=[(found.name, found.description()) for found in self._functions],
+            functions=[
+                (found.name, found.description(self._driver_of(found))) for found in self._functions
+            ],
             os_release=platform.release(),
             command=shlex.join(self._options.command),
             clock_offset_ns=ring.clock.offset_ns,
@@ -240,6 +242,10 @@ class _Recording:
         output.write_json(Topic.SESSION, self._session())
         output.write_kernel(platform.release(), build_ids.of_this_kernel())
         return output
+
+    def _driver_of(self, function: PciFunction) -> str | None:
+        """The module to bind: asked for, or the model's; None: what modalias picks."""
+        return self._options.driver or self._played.drivers.get(function.name)
 
     def _session(self) -> dict[str, Any]:
         return {
@@ -262,8 +268,7 @@ class _Recording:
         """Bind, run the command, unbind; the ring is drained all the while."""
         self._stage("bind")
         for function in self._functions:
-            driver = self._options.driver or self._played.drivers.get(function.name)
-            self._meanwhile(drain, function.bind_commands(driver))
+            self._meanwhile(drain, function.bind_commands(self._driver_of(function)))
             if function.driver() is None:
                 raise UvtraceError("no driver was bound to it", where=function.name)
         self._stage("command")
