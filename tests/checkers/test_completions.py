@@ -123,6 +123,20 @@ def test_in_a_vm_an_answer_may_take_a_second() -> None:
     assert judge(local, "CPL005") is Verdict.FAIL
 
 
+def test_an_answer_may_take_as_long_as_the_device_was_recorded_with() -> None:
+    late = _answer(_asked().wait(1_100_000_000), 0x1000, 256, 256)
+    granted = {"CPL005.timeout_ns": 2_000_000_000}
+    assert judge(late.session(source="vm", parameters=granted), "CPL005") is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    "nonsense", [["CPL005.timeout_ns"], {"CPL005.timeout_ns": "long"}, {"": -1}]
+)
+def test_parameters_that_no_recorder_writes_are_passed_over(nonsense: object) -> None:
+    late = _answer(_asked().wait(1_100_000_000), 0x1000, 256, 256)
+    assert judge(late.session(source="vm", parameters=nonsense), "CPL005") is Verdict.FAIL
+
+
 def test_a_tag_that_is_still_in_use_breaks_cpl006() -> None:
     found = finding(_asked().dma_read(0x2000, 64, phase="REQUEST", tag=7), "CPL006")
     assert [(each.seq, each.role) for each in found.evidence] == [(0, "request")]

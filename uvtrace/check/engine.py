@@ -16,6 +16,7 @@ from uvtrace.check.catalogue import installed_rules
 from uvtrace.check.chunk import Chunk
 from uvtrace.check.contract import Contract
 from uvtrace.check.contract_rules import contracts_of, sights_given, with_contracts
+from uvtrace.check.expression import INT_MAX
 from uvtrace.check.facts import Facts
 from uvtrace.check.findings import Findings
 from uvtrace.check.judging import Judgement
@@ -58,7 +59,8 @@ def check(
         trace: what :func:`uvtrace.open` gives.
         selection: the rules to judge; all by default.
         rules: the rules to choose from; those of the installed packs by default.
-        parameters: values of parameters by name; others have their defaults.
+        parameters: values of parameters by name; others have those that the recorder has noted
+            down, else their defaults.
         registers: what the device's registers are.
         contract: what the drivers must keep to; by default the installed one for each function.
         baseline: what accepted runs did; without one what is new cannot be told.
@@ -85,7 +87,7 @@ def check(
     contracts = contracts_of(trace, contract) if asks else {}
     wanted = with_contracts(wanted, contracts, baseline)
     given = sights_given(contracts, baseline)
-    in_force = _of_vm(trace, wanted) | dict(parameters or {})
+    in_force = _of_recording(trace, wanted) | dict(parameters or {})
     sweep = Sweep(trace, wanted, in_force, registers, silent=silent, given=given, facts=facts)
     first = 0
     for part in trace.chunks(CHUNK):
@@ -113,7 +115,7 @@ class Checker:
     def check(self, trace: Trace) -> Results:
         """Judge a trace, as :func:`check` does."""
         begin = time.perf_counter()
-        in_force = _of_vm(trace, self._rules) | self._parameters
+        in_force = _of_recording(trace, self._rules) | self._parameters
         sweep = Sweep(trace, self._rules, in_force, program=self._program)
         if self._program is None:
             self._program = sweep.program.copy()
@@ -124,13 +126,23 @@ class Checker:
         return sweep.finish(begin)
 
 
-def _of_vm(trace: Trace, rules: Iterable[Rule]) -> dict[str, int]:
-    """The values that parameters have in a virtual machine, where the trace was recorded in one."""
-    if trace.metadata.session.get("source") != "vm":
-        return {}
+def _of_recording(trace: Trace, rules: Iterable[Rule]) -> dict[str, int]:
+    """The values that parameters have by where and how the trace was recorded."""
+    session = trace.metadata.session
     terms = (term for rule in rules for term in rule.terms())
     named = {parameter for term in terms for parameter in term.parameters()}
-    return {each.name: each.in_vm for each in named if each.in_vm is not None}
+    values = {}
+    if session.get("source") == "vm":
+        values = {each.name: each.in_vm for each in named if each.in_vm is not None}
+    told = session.get("parameters")
+    if isinstance(told, dict):
+        names = {each.name for each in named}
+        values |= {
+            name: value
+            for name, value in told.items()
+            if name in names and isinstance(value, int) and 0 <= value <= INT_MAX
+        }
+    return values
 
 
 class Sweep:

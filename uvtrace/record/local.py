@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from uvtrace.errors import EnvironmentLacksError, ExitCode, UvtraceError
-from uvtrace.record import abi, build, build_ids, kernels, local_models, lockdown
+from uvtrace.record import abi, build, build_ids, kernels, local_models, lockdown, virtual
 from uvtrace.record.binding import PciFunction, find_functions
 from uvtrace.record.consumer import Consumer
 from uvtrace.record.local_models import Played
@@ -253,6 +253,7 @@ class _Recording:
             "source": "local",
             "command": list(self._options.command),
             "devices": [told(device) for device in self._options.devices],
+            "parameters": virtual.parameters_of(self._options.devices),
             "driver": self._options.driver and Path(self._options.driver).name,
             "kernel": platform.release(),
             "host": f"{platform.system()} {platform.release()} {platform.machine()}",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from uvtrace.record import build
 from uvtrace.record.ivshmem import LINKS_MAX, LinkServer
 from uvtrace.record.kernels import Kernel
 from uvtrace.record.models import Attached
-from uvtrace.record.spec import ModelSpec
+from uvtrace.record.spec import DeviceSpec, ModelSpec
 
 DOMAIN: Final = 0x10000
 """PCI domain of uvbus.ko's host bridge, where no other bridge has taken it."""
@@ -139,6 +140,18 @@ def described(spec: ModelSpec) -> Device:
     options = options_of(spec.options)
     timeout_ns_of(options.get("timeout_ms"))
     return make(spec.model, {name: value for name, value in options.items() if name not in ours})
+
+
+def parameters_of(devices: Iterable[DeviceSpec]) -> dict[str, int]:
+    """What a checker must know of these devices' options: values of rules' parameters.
+
+    Raises:
+        UsageError: an option has no such value.
+    """
+    models = (device for device in devices if isinstance(device, ModelSpec))
+    asked = (timeout_ns_of(options_of(model.options).get("timeout_ms")) for model in models)
+    timeouts = [timeout for timeout in asked if timeout is not None]
+    return {"CPL005.timeout_ns": max(timeouts)} if timeouts else {}
 
 
 def starts_of(spec: ModelSpec) -> int:

@@ -293,6 +293,7 @@ class _Recording:
             "source": "vm",
             "command": list(self._options.command),
             "devices": [told(device) for device in self._options.devices],
+            "parameters": virtual.parameters_of(self._options.devices),
             # A file by its name: where it lay on this machine is nobody's business.
             "driver": self._options.driver and Path(self._options.driver).name,
             "kernel": self._share.text("release"),
