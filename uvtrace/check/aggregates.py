@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Frame, Rows
-from uvtrace.check.compiled import loop, step
+from uvtrace.check.compiled import loop, rare_step, step
 from uvtrace.check.expression import Number
 from uvtrace.check.keys import keys_of
 from uvtrace.check.program import Run
@@ -200,7 +200,7 @@ def _follow(
     return count
 
 
-@step
+@rare_step
 def _lose(epochs: NDArray[np.int64], f: int) -> None:
     """Every aggregate of an older epoch is as if it had never been."""
     for each in range(len(epochs)):

@@ -199,6 +199,11 @@ class Chunk:
         column = np.ascontiguousarray(self._fillers[name](rows))
         return Source.of(asked(column.dtype.str[1:]), column)
 
+    def told(self, name: str) -> tuple[Rows, Array]:
+        """What was told of some rows: these rows, ascending, and its values, for other passes."""
+        told = self._told[name]
+        return told.rows, told.values
+
     def latest_ns(self, before: int) -> NDArray[np.int64]:
         """The latest time of any record up to each one, given that of the chunks before."""
         if self._latest is None or self._latest[0] != before:

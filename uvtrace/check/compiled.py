@@ -29,10 +29,18 @@ def loop(function: _Function) -> _Function:
 
 
 def step(function: _Function) -> _Function:
-    """A function that only loops and other steps call: compiled as a part of them.
+    """A function that only loops and other steps call: compiled as a part of each of them.
 
-    Python that calls it runs it as it is written.
+    A call would hand over every array of every tuple by its seven numbers: that can cost more
+    than the step does. Python that calls it runs it as it is written.
     """
+    usable: _Function = register_jitable(forceinline=True, **_UNCOUNTED)(function)
+    return usable
+
+
+def rare_step(function: _Function) -> _Function:
+    """A step that is made so seldom that it is called: to have it in every loop takes longer to
+    compile."""
     usable: _Function = register_jitable(**_UNCOUNTED)(function)
     return usable
 

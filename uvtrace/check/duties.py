@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Frame, Rows
-from uvtrace.check.compiled import loop, step
+from uvtrace.check.compiled import loop, rare_step, step
 from uvtrace.check.expression import Number
 from uvtrace.check.keys import keys_of
 from uvtrace.check.latest import Latest
@@ -309,7 +309,7 @@ def _follow(
     return count
 
 
-@step
+@rare_step
 def _describe(open_: Open, events: Events) -> None:
     """Note of the duties that stay open what their records, which will be gone, say.
 
@@ -323,7 +323,7 @@ def _describe(open_: Open, events: Events) -> None:
         index = one.older
 
 
-@step
+@rare_step
 def _lose(
     open_: Open,
     events: Events,
@@ -420,7 +420,7 @@ def _move(source: Open, target: Open) -> None:
     target.counts[DROPPED] = source.counts[DROPPED]
 
 
-@step
+@rare_step
 def _tell(
     open_: Open,
     index: Any,
@@ -465,7 +465,7 @@ def _discharge(
         count = _tell(open_, found, -1, broken, count, closed)
 
 
-@step
+@rare_step
 def _break(
     open_: Open,
     by_key: bool,
@@ -488,7 +488,7 @@ def _break(
     return count
 
 
-@step
+@rare_step
 def _forget(open_: Open, f: int, unsure: NDArray[np.int64], counts: bool) -> None:
     """The duties of a function (-1: of all) are over; ``counts``: nobody knows how they end."""
     index = np.int64(open_.counts[OLDEST])
@@ -502,7 +502,7 @@ def _forget(open_: Open, f: int, unsure: NDArray[np.int64], counts: bool) -> Non
         index = following
 
 
-@step
+@rare_step
 def _expire(
     open_: Open,
     now_ns: int,

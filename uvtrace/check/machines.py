@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from uvtrace.check.automaton import FORBIDDEN, Automaton, Edge
 from uvtrace.check.chunk import Chunk, Frame, Rows
 from uvtrace.check.columns import record
-from uvtrace.check.compiled import loop, step
+from uvtrace.check.compiled import loop, rare_step, step
 from uvtrace.check.expression import Truth
 from uvtrace.check.keys import keys_of
 from uvtrace.check.latest import Latest
@@ -285,7 +285,7 @@ def _walk(
     return count
 
 
-@step
+@rare_step
 def _lose(machine: Machine, f: int, nowhere: int) -> None:
     """Where the machines of a function (-1: of all) are is not known."""
     for each in range(len(machine.epochs)):

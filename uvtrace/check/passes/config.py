@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.chunk import Chunk, Rows
+from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import config
 from uvtrace.check.expression import Column
 from uvtrace.check.passes import config_kernel as kernel
 from uvtrace.check.passes.config_layout import Layout, Place, layout_of, unknown_layout
+from uvtrace.check.passes.snapshots import config_snapshots
 from uvtrace.check.passes.versions import Versions
-from uvtrace.trace.enums import Kind, Snapshot
-from uvtrace.trace.layout import view_of
+from uvtrace.trace.enums import Kind
 from uvtrace.trace.trace import Trace
 
 _KINDS: Final = (*(Kind.CONFIG_READ, Kind.CONFIG_WRITE, Kind.POWER, Kind.RESET, Kind.SNAPSHOT),)
@@ -47,7 +47,7 @@ class ConfigPass:
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
         rows = chunk.rows(_KINDS)
-        layouts = self._layouts(chunk, rows)
+        layouts = self._layouts(chunk)
         events = kernel.events_of(chunk, rows, layouts, self._functions)
         per_access = np.full((len(_PER_ACCESS), len(events)), -1, np.int64)
         table, effective, changed = kernel.follow(
@@ -61,14 +61,9 @@ class ConfigPass:
         self._tell_accesses(chunk, events, per_access)
         self._tell_faults(chunk, layouts)
 
-    def _layouts(self, chunk: Chunk, rows: Rows) -> dict[int, Layout]:
+    def _layouts(self, chunk: Chunk) -> dict[int, Layout]:
         """The layouts that the snapshots of a chunk tell, by row."""
-        layouts = {}
-        for row in rows[chunk.kind[rows] == Kind.SNAPSHOT].tolist():
-            meta = view_of(chunk.records[row : row + 1], "meta")[0]
-            if meta["topic"] == Snapshot.CONFIG and meta["offset"] == 0:
-                layouts[row] = layout_of(chunk.payload(row), int(meta["total"]))
-        return layouts
+        return {row: layout_of(chunk.payload(row), total) for row, total in config_snapshots(chunk)}
 
     def _tell_accesses(
         self, chunk: Chunk, events: NDArray[np.void], per_access: kernel.Numbers

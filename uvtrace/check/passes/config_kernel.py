@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Rows
-from uvtrace.check.compiled import copy_row, loop, step
+from uvtrace.check.compiled import copy_row, loop, rare_step
 from uvtrace.check.passes.config_layout import SPACE, Layout, Place
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Kind, Phase, Snapshot, Status
@@ -238,7 +238,7 @@ def _follow(
     return made
 
 
-@step
+@rare_step
 def _tell_access(of: Any, event: Any, i: int, per_access: Numbers) -> None:
     offset, width = event.offset, min(event.width, SPACE - event.offset)
     if width <= 0:
@@ -264,7 +264,7 @@ def _tell_access(of: Any, event: Any, i: int, per_access: Numbers) -> None:
     per_access[7, i] = of.read_value[offset // 4]
 
 
-@step
+@rare_step
 def _apply(of: Any, derived: Numbers, event: Any, layouts: NDArray[np.void], position: int) -> None:
     code = event.code
     if code == READ:
@@ -291,7 +291,7 @@ def _apply(of: Any, derived: Numbers, event: Any, layouts: NDArray[np.void], pos
         of.payload_limit = of.request_limit = -1
 
 
-@step
+@rare_step
 def _read(of: Any, event: Any, position: int) -> None:
     offset, value = event.offset, event.value
     for byte in range(min(event.width, SPACE - offset)):
@@ -308,7 +308,7 @@ def _read(of: Any, event: Any, position: int) -> None:
     _power_of_space(of, offset, event.width)
 
 
-@step
+@rare_step
 def _write(of: Any, derived: Numbers, event: Any, position: int) -> None:
     offset, value = event.offset, event.value
     for byte in range(min(event.width, SPACE - offset)):
@@ -325,28 +325,28 @@ def _write(of: Any, derived: Numbers, event: Any, position: int) -> None:
     _power_of_space(of, offset, event.width)
 
 
-@step
+@rare_step
 def _write_bar(of: Any, derived: Numbers, bar: int, position: int) -> None:
     if _is_all_ones(of, bar):
         derived[_ALL_ONES_SINCE] = position
     of.written |= 1 << bar
 
 
-@step
+@rare_step
 def _is_all_ones(of: Any, bar: int) -> bool:
     """Whether a BAR holds all the ones that can be written to it."""
     at = _BAR_BASE + 4 * bar
     return bool(_bits(of, at, 4) | np.int64(of.read_only[at]) == 0xFFFFFFFF)
 
 
-@step
+@rare_step
 def _power_of_space(of: Any, offset: int, width: int) -> None:
     at = of.places[_P_POWER]
     if at >= 0 and offset <= at + 4 < offset + width and of.known[at + 4]:
         of.power = of.content[at + 4] & 3
 
 
-@step
+@rare_step
 def _power(of: Any, derived: Numbers, old: int, new: int) -> None:
     before = old if old <= 4 else of.power
     kept = derived[_NO_SOFT_RESET] == 1 and before != 4
@@ -356,7 +356,7 @@ def _power(of: Any, derived: Numbers, old: int, new: int) -> None:
     of.power = new if new <= 4 else -1
 
 
-@step
+@rare_step
 def _forget(of: Any) -> None:
     """Everything that a reset may change is to be seen again."""
     for at in range(SPACE):
@@ -367,13 +367,13 @@ def _forget(of: Any) -> None:
     of.read_value[:] = -1
 
 
-@step
+@rare_step
 def _forget_bytes(of: Any, offset: int, width: int) -> None:
     for at in range(offset, min(offset + width, SPACE)):
         of.known[at] = 0
 
 
-@step
+@rare_step
 def _copy(of: Any, layout: Any) -> None:
     for at in range(SPACE):
         of.content[at], of.known[at] = layout.content[at], layout.known[at]
@@ -387,7 +387,7 @@ def _copy(of: Any, layout: Any) -> None:
     of.power = 0 if at < 0 else of.content[at + 4] & 3
 
 
-@step
+@rare_step
 def _bits(of: Any, offset: int, size: int) -> int:
     """A register's value, -1 where a byte of it is not known."""
     value = np.int64(0)
@@ -399,12 +399,12 @@ def _bits(of: Any, offset: int, size: int) -> int:
     return int(value)
 
 
-@step
+@rare_step
 def _bit(value: int, bit: int) -> int:
     return -1 if value < 0 else value >> bit & 1
 
 
-@step
+@rare_step
 def _derive(of: Any, derived: Numbers, position: int) -> None:
     places = of.places
     before = (
@@ -432,7 +432,7 @@ def _derive(of: Any, derived: Numbers, position: int) -> None:
             derived[_SINCE + field] = position
 
 
-@step
+@rare_step
 def _derive_msi(of: Any, derived: Numbers, at: int, told: bool) -> None:
     control = _bits(of, at + 2, 2) if at >= 0 else (0 if told else -1)
     derived[4] = _bit(control, 0)
@@ -444,7 +444,7 @@ def _derive_msi(of: Any, derived: Numbers, at: int, told: bool) -> None:
     derived[_DATA] = _bits(of, at + (12 if wide else 8), 2) if at >= 0 else -1
 
 
-@step
+@rare_step
 def _derive_msix(of: Any, derived: Numbers, at: int, told: bool) -> None:
     control = _bits(of, at + 2, 2) if at >= 0 else (0 if told else -1)
     derived[5] = _bit(control, 15)
@@ -458,7 +458,7 @@ def _derive_msix(of: Any, derived: Numbers, at: int, told: bool) -> None:
     derived[_PBA_OFFSET] = -1 if pending < 0 else pending & ~7
 
 
-@step
+@rare_step
 def _derive_express(of: Any, derived: Numbers, at: int, told: bool) -> None:
     absent = 0 if told else -1
     control = _bits(of, at + 8, 2) if at >= 0 else -1
@@ -476,7 +476,7 @@ def _derive_express(of: Any, derived: Numbers, at: int, told: bool) -> None:
     derived[_IDO_COMPLETION] = _bit(control_2, 9) if at >= 0 else absent
 
 
-@step
+@rare_step
 def _derive_bars(of: Any, derived: Numbers) -> None:
     wide = max(of.places[_P_BARS_64], 0)
     ones, half, unknown = 0, 0, False

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,8 @@ _EXTENDED: Final = 0x100
 _POINTER: Final = 0x34
 _STATUS_LIST: Final = 1 << 4
 EXTENDED_ID: Final = 0x10000
+_REMEMBERED: Final = 32
+"""Layouts that are kept, of some 50 kilobytes each."""
 
 
 class Place(IntEnum):
@@ -115,8 +118,12 @@ def unknown_layout() -> Layout:
     return layout
 
 
+@lru_cache(_REMEMBERED)
 def layout_of(space: bytes, total: int) -> Layout:
-    """Of a function whose config space begins with these bytes, ``total`` in all."""
+    """Of a function whose config space begins with these bytes, ``total`` in all.
+
+    The same one for the same bytes, as one device is told of many times: it is not to be changed.
+    """
     layout = _empty()
     content = np.frombuffer(space[:SPACE], np.uint8)
     layout.content[: len(content)] = content

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import device
-from uvtrace.check.columns.mapping import Family, MappingState, Owner
 from uvtrace.check.expression import Column
 from uvtrace.check.passes import device_kernel as kernel
-from uvtrace.check.passes.mapping import SLOT
+from uvtrace.check.passes.mapping import MAPPINGS
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Flavour, Kind, Phase, Status
 from uvtrace.trace.layout import view_of
@@ -30,22 +29,20 @@ _FOLLOWED: Final = (
     *(*_DEVICE_ACCESS, *_REMOVES, Kind.SYNC_FOR_CPU),
     *(Kind.HANDLER_EXIT, Kind.RESET, Kind.UNBIND),
 )
-INPUTS: Final = frozenset(
-    {
-        *("mapping_state", "mapping_id", "mapping_made", "mapping_room", "mapping_direction"),
-        *("mapping_flavour", "mapping_family", "mapping_owner", "mapping_synced"),
-        SLOT,
-    }
-)
-"""The columns that this pass reads of the mapping pass."""
+INPUTS: Final = frozenset({"mapping_state", MAPPINGS})
+"""What this pass reads of the mapping pass."""
 _HISTORY: Final = ("device_reads", "device_writes", "pending_read", "overwritten")
-"""The columns that the loop fills, as in ``kernel.Told``."""
+"""The columns that the loop fills."""
 _ROOM: Final = 1 << 10
 """Mappings that there is room for to begin with."""
 _LIST_SPREAD: Final = 1 << 12
 """Records behind a segment among which the segments that follow it in its list are looked for."""
 _RUNS_MAX: Final = 1 << 12
 """Segments of which it is remembered how far those behind them reach."""
+
+
+_Met = tuple[Rows, NDArray[np.void]]
+"""Some events, and what is told of the mapping that each one meets."""
 
 
 class DevicePass:
@@ -66,11 +63,11 @@ class DevicePass:
         """Fill the columns of one chunk."""
         accesses = chunk.rows(_DEVICE_ACCESS)
         self._device_seen = self._device_seen or len(accesses) > 0
+        met = self._met(chunk, accesses)
         if "runs_on" in self._wanted:
-            chunk.put_rows("runs_on", *self._marked(chunk, _long(chunk, accesses), self._runs_on))
+            chunk.put_rows("runs_on", *self._marked(chunk, met[0], self._runs_on))
         if "meets_synced" in self._wanted:
-            held = _held_by_cpu(chunk, accesses)
-            chunk.put_rows("meets_synced", *self._marked(chunk, held, self._meets_synced))
+            chunk.put_rows("meets_synced", *self._marked(chunk, met[1], self._meets_synced))
         if "failed_map" in self._wanted:
             chunk.put_rows("failed_map", *self._failed_maps(chunk), -1)
         if not self._wanted.isdisjoint(_HISTORY):
@@ -78,27 +75,42 @@ class DevicePass:
 
     # --------------------------------------------------------- what is rare and looked up
 
-    def _marked(self, chunk: Chunk, rows: Rows, holds: Any) -> tuple[Rows, NDArray[np.int8]]:
-        return rows, np.array([holds(chunk, row) for row in rows.tolist()], np.int8)
+    def _met(self, chunk: Chunk, accesses: Rows) -> tuple[_Met, _Met]:
+        """The accesses beyond a live mapping, and those to one that was synced for the CPU."""
+        rows, mappings = chunk.told(MAPPINGS)
+        rare, counts = np.empty((2, len(accesses)), np.int64), np.zeros(3, np.int64)
+        if len(accesses):
+            records = chunk.records.view(kernel.RECORD)
+            kernel.find_rare(rows, mappings, accesses, records, rare, counts)
+        if counts[kernel.PLACES] > len(self._state.used):
+            room = max(2 * int(counts[kernel.PLACES]), _ROOM)
+            self._state = kernel.with_room(self._state, room)
+        long, held = rare[0, : counts[kernel.LONG]], rare[1, : counts[kernel.HELD]]
+        return (rows[long], mappings[long]), (rows[held], mappings[held])
 
-    def _runs_on(self, chunk: Chunk, row: int) -> bool:
+    def _marked(self, chunk: Chunk, met: _Met, holds: Any) -> tuple[Rows, NDArray[np.int8]]:
+        rows, mappings = met
+        pairs = zip(rows.tolist(), mappings, strict=True)
+        return rows, np.array([holds(chunk, row, one) for row, one in pairs], np.int8)
+
+    def _runs_on(self, chunk: Chunk, row: int, mapping: np.void) -> bool:
         """Whether an access beyond a segment stays in those that follow it in its list."""
-        if int(chunk.column("mapping_flavour")[row]) != Flavour.SG:
+        if int(mapping["mapping_flavour"]) != Flavour.SG:
             return False
-        made = int(chunk.column("mapping_made")[row])
+        made = int(mapping["mapping_made"])
         if made not in self._run_ends:
             if len(self._run_ends) >= _RUNS_MAX:
                 self._run_ends.clear()
             self._run_ends[made] = _run_end(self._trace, made)
-        end = int(chunk.column("address")[row]) + int(chunk.column("length")[row])
-        return end <= self._run_ends[made]
+        record = chunk.records[row]
+        return int(record["address"]) + int(record["length"]) <= self._run_ends[made]
 
-    def _meets_synced(self, chunk: Chunk, row: int) -> bool:
+    def _meets_synced(self, chunk: Chunk, row: int, mapping: np.void) -> bool:
         """Whether an access meets the bytes of the mapping's last sync."""
-        synced = int(chunk.column("mapping_synced")[row])
-        call = self._trace[synced : synced + 1].records[0]
+        synced = int(mapping["mapping_synced"])
+        call, record = self._trace[synced : synced + 1].records[0], chunk.records[row]
         begin, size = int(call["address"]), int(call["length"])
-        address, length = int(chunk.column("address")[row]), int(chunk.column("length")[row])
+        address, length = int(record["address"]), int(record["length"])
         return address < begin + size and begin < address + length
 
     def _failed_maps(self, chunk: Chunk) -> tuple[Rows, NDArray[np.int64]]:
@@ -131,41 +143,24 @@ class DevicePass:
     # ---------------------------------------------------------------- what is followed
 
     def _follow(self, chunk: Chunk) -> None:
-        told = kernel.Told(
-            np.zeros(len(chunk), np.int32),
-            np.zeros(len(chunk), np.int32),
-            np.full(len(chunk), -1, np.int64),
-            np.full(len(chunk), -1, np.int64),
+        rows = chunk.rows(_FOLLOWED)
+        if not self._device_seen:
+            rows = rows[:0]
+        told = np.empty(len(rows), kernel.TOLD)
+        mapped, mappings = chunk.told(MAPPINGS)
+        events = kernel.Events(
+            rows=rows,
+            lost=chunk.losses.of([Sight.MAP, Sight.DMA, Sight.ISR])[0],
+            records=chunk.records.view(kernel.RECORD),
+            mapped=mapped,
+            mappings=mappings,
+            first=chunk.first,
         )
         if self._device_seen:
-            events = _events(chunk)
-            if len(events.rows):
-                places = int(events.slot[events.rows].max()) + 1
-                if places > len(self._state.used):
-                    self._state = kernel.with_room(self._state, max(2 * places, _ROOM))
-            kernel.follow(self._state, events, chunk.first, told)
-        columns: tuple[NDArray[Any], ...] = told
-        for name, column in zip(_HISTORY, columns, strict=True):
-            chunk.put(name, column)
-
-
-def _events(chunk: Chunk) -> kernel.Events:
-    return kernel.Events(
-        rows=chunk.rows(_FOLLOWED),
-        lost=chunk.losses.of([Sight.MAP, Sight.DMA, Sight.ISR])[0],
-        kind=chunk.kind,
-        phase=chunk.column("phase"),
-        status=chunk.column("status"),
-        flags=chunk.column("flags"),
-        function=chunk.function,
-        address=chunk.column("address"),
-        length=chunk.column("length"),
-        tag=chunk.column("tag"),
-        state=chunk.column("mapping_state"),
-        mapping=chunk.column("mapping_id"),
-        slot=chunk.column(SLOT),
-        direction=chunk.column("mapping_direction"),
-    )
+            kernel.follow(self._state, events, told)
+        for name in _HISTORY:
+            fill = -1 if name in kernel.POSITIONS else 0
+            chunk.put_rows(name, rows, told[name], fill)
 
 
 def _run_end(trace: Trace, made: int) -> int:
@@ -182,19 +177,3 @@ def _run_end(trace: Trace, made: int) -> int:
             break
         end += int(segment["length"])
     return end
-
-
-def _long(chunk: Chunk, rows: Rows) -> Rows:
-    """The accesses that run past the end of a live mapping."""
-    live = chunk.column("mapping_state")[rows] == MappingState.LIVE
-    long: Rows = rows[live & (chunk.column("length")[rows] > chunk.column("mapping_room")[rows])]
-    return long
-
-
-def _held_by_cpu(chunk: Chunk, rows: Rows) -> Rows:
-    """The accesses to live streaming mappings that were last synced for the CPU."""
-    live = chunk.column("mapping_state")[rows] == MappingState.LIVE
-    streaming = chunk.column("mapping_family")[rows] == Family.STREAMING
-    by_cpu = chunk.column("mapping_owner")[rows] == Owner.CPU
-    held: Rows = rows[live & streaming & by_cpu & (chunk.column("mapping_synced")[rows] >= 0)]
-    return held

@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.columns.mapping import MappingState
-from uvtrace.check.compiled import loop, step
+from uvtrace.check.columns.mapping import Family, MappingState, Owner
+from uvtrace.check.compiled import loop, rare_step, step
+from uvtrace.check.record_view import record_view
 from uvtrace.trace.enums import Direction, Flag, Kind, Phase, Status
 
 Numbers = NDArray[np.int64]
@@ -32,6 +33,7 @@ _UNBIND, _RESET = int(Kind.UNBIND), int(Kind.RESET)
 _FOR_CPU, _HANDLER_EXIT = int(Kind.SYNC_FOR_CPU), int(Kind.HANDLER_EXIT)
 _REQUEST, _COMPLETION, _OK = int(Phase.REQUEST), int(Phase.COMPLETION), int(Status.OK)
 _TO_DEVICE, _LIVE = int(Direction.TO_DEVICE), int(MappingState.LIVE)
+_STREAMING, _CPU = int(Family.STREAMING), int(Owner.CPU)
 _FAR: Final = np.uint32(Flag.FAR)
 
 USED: Final = np.dtype(
@@ -87,32 +89,33 @@ class State(NamedTuple):
     serial: Numbers
 
 
+RECORD: Final = record_view(
+    ("kind", "phase", "status", "flags", "function", "address", "length", "tag")
+)
+"""A record, as the fields that the loops need of it."""
+POSITIONS: Final = ("pending_read", "overwritten")
+TOLD: Final = np.dtype(
+    [(name, np.int32) for name in ("device_reads", "device_writes")]
+    + [(name, np.int64) for name in POSITIONS],
+    align=True,
+)
+"""What the loop tells of an event, as in ``columns.device``."""
+
+
 class Events(NamedTuple):
-    """Columns of the chunk, the rows to follow, and those before which something was lost."""
+    """The events of a chunk, and the rows before which something was lost.
+
+    ``records`` (dtype RECORD) are all of the chunk, the first of which is at position ``first``;
+    ``rows`` are the events, ascending. ``mappings``: what the mapping pass told of the rows
+    ``mapped``, among which is every event that concerns a mapping.
+    """
 
     rows: Numbers
     lost: Numbers
-    kind: NDArray[np.uint8]
-    phase: NDArray[np.uint8]
-    status: NDArray[np.uint8]
-    flags: NDArray[np.uint32]
-    function: NDArray[np.uint16]
-    address: NDArray[np.uint64]
-    length: NDArray[np.uint64]
-    tag: NDArray[np.uint64]
-    state: NDArray[np.int8]
-    mapping: Numbers
-    slot: NDArray[np.int32]
-    direction: NDArray[np.uint8]
-
-
-class Told(NamedTuple):
-    """The columns that are filled, of every record of the chunk."""
-
-    reads: NDArray[np.int32]
-    writes: NDArray[np.int32]
-    pending: Numbers
-    overwritten: Numbers
+    records: NDArray[np.void]
+    mapped: Numbers
+    mappings: NDArray[np.void]
+    first: int
 
 
 def new_state(functions: int) -> State:
@@ -136,39 +139,91 @@ def with_room(state: State, mappings: int) -> State:
     return state._replace(used=used)
 
 
+LONG, HELD, PLACES = range(3)
+
+
 @loop
-def follow(state: State, events: Events, first: int, told: Told) -> None:
-    """Follow the events of a chunk whose first record is at position ``first``."""
-    following = 0
-    for row in events.rows:
+def find_rare(
+    mapped: Numbers,
+    mappings: NDArray[np.void],
+    accesses: Numbers,
+    records: NDArray[np.void],
+    rare: Numbers,
+    counts: Numbers,
+) -> None:
+    """Find the accesses of the device that need a closer look.
+
+    Args:
+        mapped, mappings: see :class:`Events`.
+        accesses: their rows, ascending.
+        records: of the chunk, dtype RECORD.
+        rare: shape (2, accesses): filled with the places among ``mapped`` of those that run past
+            the end of a live mapping, and of those to one that was last synced for the CPU.
+        counts: filled: how many there are of both, and how many places of mappings are met.
+    """
+    at = 0
+    for row in accesses:
+        while mapped[at] < row:
+            at += 1
+        mapping = mappings[at]
+        counts[PLACES] = max(counts[PLACES], mapping.mapping_slot + 1)
+        if mapping.mapping_state != _LIVE:
+            continue
+        if records[row].length > mapping.mapping_room:
+            rare[0, counts[LONG]] = at
+            counts[LONG] += 1
+        by_cpu = mapping.mapping_family == _STREAMING and mapping.mapping_owner == _CPU
+        if by_cpu and mapping.mapping_synced >= 0:
+            rare[1, counts[HELD]] = at
+            counts[HELD] += 1
+
+
+@loop
+def follow(state: State, events: Events, told: NDArray[np.void]) -> None:
+    """Follow the events of a chunk; fill ``told``, dtype TOLD, of each."""
+    following, at = 0, 0
+    for i in range(len(events.rows)):
+        row, one = events.rows[i], told[i]
         if following < len(events.lost) and events.lost[following] <= row:
             _forget_all(state)
             while following < len(events.lost) and events.lost[following] <= row:
                 following += 1
-        f, kind = np.int64(events.function[row]), events.kind[row]
+        one.device_reads, one.device_writes, one.pending_read, one.overwritten = 0, 0, -1, -1
+        while at < len(events.mapped) - 1 and events.mapped[at] < row:
+            at += 1
+        record = events.records[row]
+        f, position = np.int64(record.function), events.first + row
         if f >= len(state.epoch):
             continue
-        if kind == _HANDLER_EXIT:
-            state.handled[f] = first + row
-        elif kind in (_READ, _WRITE):
-            if not events.flags[row] & _FAR:
-                _access(state, events, row, f, first + row, told)
-        elif kind == _UNBIND:
-            if events.phase[row] != _REQUEST:
+        if record.kind == _HANDLER_EXIT:
+            state.handled[f] = position
+        elif record.kind == _READ or record.kind == _WRITE:
+            if not record.flags & _FAR:
+                _access(state, record, events.mappings[at], f, position, one)
+        elif record.kind == _UNBIND:
+            if record.phase != _REQUEST:
                 _forget(state, f)
-        elif kind == _RESET:
-            if events.phase[row] != _REQUEST:
+        elif record.kind == _RESET:
+            if record.phase != _REQUEST:
                 _end_reads(state, f)
-        elif events.state[row] == _LIVE:
-            used = state.used[events.slot[row]]
-            if used.mapping != events.mapping[row] or used.epoch != state.epoch[f]:
-                continue
-            if kind == _FOR_CPU:
-                used.token = _next(state)
-            elif events.phase[row] != _COMPLETION:
-                _remove(state, row, used, told)
+        elif events.mappings[at].mapping_state == _LIVE:
+            _meet(state, record, events.mappings[at], f, one)
     if following < len(events.lost):
         _forget_all(state)
+
+
+@step
+def _meet(state: State, record: Any, mapping: Any, f: Any, one: Any) -> None:
+    """A live mapping is synced for the CPU, or goes."""
+    if mapping.mapping_slot >= len(state.used):
+        return
+    used = state.used[mapping.mapping_slot]
+    if used.mapping != mapping.mapping_id or used.epoch != state.epoch[f]:
+        return
+    if record.kind == _FOR_CPU:
+        used.token = _next(state)
+    elif record.phase != _COMPLETION:
+        _remove(state, used, one)
 
 
 @step
@@ -177,45 +232,45 @@ def _next(state: State) -> int:
     return int(state.serial[0])
 
 
-@step
+@rare_step
 def _forget(state: State, f: Any) -> None:
     state.epoch[f], state.handled[f] = _next(state), -1
 
 
-@step
+@rare_step
 def _forget_all(state: State) -> None:
     for f in range(len(state.epoch)):
         _forget(state, f)
 
 
 @step
-def _access(state: State, events: Events, row: Any, f: Any, position: Any, told: Told) -> None:
-    kind, phase, length = events.kind[row], events.phase[row], events.length[row]
+def _access(state: State, record: Any, mapping: Any, f: Any, position: Any, one: Any) -> None:
+    kind, phase, length = record.kind, record.phase, record.length
     if phase == _COMPLETION:
-        _answer(state, f, events.tag[row], length, events.status[row])
+        _answer(state, f, record.tag, length, record.status)
         return
-    if events.state[row] != _LIVE or length == 0:
+    if mapping.mapping_state != _LIVE or length == 0:
         return
-    slot, mapping = events.slot[row], events.mapping[row]
+    slot, number = mapping.mapping_slot, mapping.mapping_id
     used = state.used[slot]
-    if used.mapping != mapping or used.epoch != state.epoch[f]:
-        used.mapping, used.epoch, used.token = mapping, state.epoch[f], _next(state)
+    if used.mapping != number or used.epoch != state.epoch[f]:
+        used.mapping, used.epoch, used.token = number, state.epoch[f], _next(state)
         used.reads, used.writes, used.pending = 0, 0, 0
     if kind == _READ:
         used.reads += 1
         if phase == _REQUEST:
-            reading = _place_of_read(state, f, events.tag[row])
-            reading.tag, reading.left, reading.function = events.tag[row], length, f
-            reading.epoch, reading.mapping, reading.slot = state.epoch[f], mapping, slot
+            reading = _place_of_read(state, f, record.tag)
+            reading.tag, reading.left, reading.function = record.tag, length, f
+            reading.epoch, reading.mapping, reading.slot = state.epoch[f], number, slot
             reading.position = position
             used.pending += 1
         return
     used.writes += 1
-    if events.direction[row] == _TO_DEVICE:
+    if mapping.mapping_direction == _TO_DEVICE:
         return
-    before = _write(state, used.token, events.address[row], position)
+    before = _write(state, used.token, record.address, position)
     if 0 <= before < state.handled[f]:
-        told.overwritten[row] = before
+        one.overwritten = before
 
 
 @step
@@ -278,7 +333,7 @@ def _end(state: State, place: int) -> None:
         used.pending -= 1
 
 
-@step
+@rare_step
 def _end_reads(state: State, f: Any) -> None:
     """A reset function waits for no answer."""
     for place in range(len(state.reading)):
@@ -301,13 +356,13 @@ def _answer(state: State, f: int, tag: np.uint64, length: np.uint64, status: int
 
 
 @step
-def _remove(state: State, row: Any, used: Any, told: Told) -> None:
-    told.reads[row], told.writes[row] = used.reads, used.writes
+def _remove(state: State, used: Any, told: Any) -> None:
+    told.device_reads, told.device_writes = used.reads, used.writes
     if used.pending > 0:
         oldest = np.int64(-1)
         for one in state.reading:
             mine = one.left != 0 and one.mapping == used.mapping and one.epoch == used.epoch
             if mine and (oldest < 0 or one.position < oldest):
                 oldest = one.position
-        told.pending[row] = oldest
+        told.pending_read = oldest
     used.mapping = 0

@@ -7,16 +7,15 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import life
 from uvtrace.check.expression import Column
 from uvtrace.check.passes import life_kernel as kernel
+from uvtrace.check.passes.snapshots import snapshots
 from uvtrace.check.passes.versions import Versions
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Kind, Snapshot
-from uvtrace.trace.layout import view_of
 from uvtrace.trace.trace import Trace
 
 _CHANGES: Final = (
@@ -24,10 +23,8 @@ _CHANGES: Final = (
     *(Kind.DISABLE_DEVICE, Kind.VECTOR_ALLOC, Kind.VECTOR_FREE, Kind.IRQ_REQUEST),
     *(Kind.IRQ_FREE, Kind.SNAPSHOT),
 )
-_TOLD: Final = (
-    *(Kind.HANDLER_ENTER, Kind.HANDLER_EXIT, Kind.MSI, Kind.MSIX, Kind.INTX_ASSERT),
-    *(Kind.INTX_DEASSERT,),
-)
+_HANDLERS: Final = (Kind.HANDLER_ENTER, Kind.HANDLER_EXIT)
+_TOLD: Final = (*_HANDLERS, Kind.MSI, Kind.MSIX, Kind.INTX_ASSERT, Kind.INTX_DEASSERT)
 _OF_INTERRUPTS: Final = ("handler_registered", "handler_since", "handler_entered")
 
 
@@ -41,34 +38,36 @@ class LifePass:
         self._wanted = wanted
         self._state = kernel.new_state(functions)
         self._running = np.zeros((kernel.CPUS, functions + 1), np.int32)
+        self._running_some = False
 
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
         with_interrupts = any(name in self._wanted for name in _OF_INTERRUPTS)
         rows = chunk.rows((*_CHANGES, *_TOLD) if with_interrupts else _CHANGES)
-        events = self._events(chunk, rows)
-        told = np.full((len(events), 3), -1, np.int64)
-        table, effective, changed = kernel.follow(self._state, events, told)
+        told = np.empty((len(rows), len(_OF_INTERRUPTS)), np.int64)
+        changes = len(chunk.rows(_CHANGES))
+        table, effective, changed = kernel.follow(
+            self._state, self._events(chunk, rows), told, changes
+        )
         versions = Versions(chunk, table, effective, changed)
         versions.tell(chunk, kernel.FIELDS)
         self._tell_times(chunk, versions)
         if with_interrupts:
-            own: slice | NDArray[np.bool_] = slice(None)
-            if len(events) > len(rows):
-                own = events["kind"] != kernel.LOSS
             for name, values in zip(_OF_INTERRUPTS, told.T, strict=True):
-                chunk.put_rows(name, events["row"][own], values[own], -1)
+                chunk.put_rows(name, rows, values, -1)
         if "in_handler" in self._wanted:
-            told_running = np.zeros(len(chunk), np.int8)
-            kernel.in_handler(
-                chunk.kind,
-                chunk.column("flags"),
-                chunk.column("cpu"),
-                chunk.function,
-                self._running,
-                told_running,
-            )
-            chunk.put("in_handler", told_running)
+            self._tell_handlers(chunk)
+
+    def _tell_handlers(self, chunk: Chunk) -> None:
+        if not self._running_some and not len(chunk.rows(_HANDLERS)):
+            nothing = np.zeros(0, np.int64)
+            chunk.put_rows("in_handler", nothing, nothing.astype(np.int8))
+            return
+        told = np.empty(len(chunk), np.int8)
+        flags, cpu = chunk.column("flags"), chunk.column("cpu")
+        kernel.in_handler(chunk.kind, flags, cpu, chunk.function, self._running, told)
+        self._running_some = bool(self._running.any())
+        chunk.put("in_handler", told)
 
     def _tell_times(self, chunk: Chunk, versions: Versions) -> None:
         for name, field in (
@@ -77,35 +76,21 @@ class LifePass:
         ):
             versions.tell_since(chunk, name, field, clamped=True)
 
-    def _events(self, chunk: Chunk, rows: Rows) -> NDArray[np.void]:
+    def _events(self, chunk: Chunk, rows: Rows) -> kernel.Events:
         lost, lost_of = chunk.losses.of([Sight.LIFE])
-        at = rows
-        is_loss: slice | NDArray[np.bool_] = slice(0)
-        if len(lost):
-            merged = np.concatenate((lost, rows))
-            order = np.argsort(merged, kind="stable")
-            at, is_loss = merged[order], (np.arange(len(merged)) < len(lost))[order]
-        events = np.zeros(len(at), kernel.EVENT)
-        records = chunk.records[at]
-        for name in ("kind", "phase", "status", "flags", "function", "tag", "value", "address"):
-            events[name] = records[name]
-        events["row"], events["position"] = at, at + chunk.first
-        events["time_ns"] = records["time_ns"]
-        states, irq = view_of(records, "life"), view_of(records, "irq")
-        events["old_state"], events["new_state"] = states["old_state"], states["new_state"]
-        events["irq"], events["type"], events["count"] = irq["irq"], irq["type"], irq["count"]
-        of_bus = np.isin(records["kind"], (Kind.MSI, Kind.MSIX))
-        events["vector"] = np.where(of_bus, view_of(records, "bus")["vector"], irq["vector"])
-        events["kind"][is_loss] = kernel.LOSS
-        events["function"][is_loss] = lost_of
-        for event in np.flatnonzero(events["kind"] == Kind.SNAPSHOT).tolist():
-            events["kind"][event] = self._snapshot(chunk, int(at[event]))
-        return events
+        told = snapshots(chunk, Snapshot.DELAYS, Snapshot.DRIVER)
+        return kernel.Events(
+            records=chunk.records.view(kernel.RECORD),
+            rows=rows,
+            lost=lost,
+            lost_of=lost_of,
+            told=np.array([row for row, _ in told], np.int64),
+            codes=np.array([_code(chunk, row, topic) for row, topic in told], np.int64),
+            first=chunk.first,
+        )
 
-    def _snapshot(self, chunk: Chunk, row: int) -> int:
-        topic = view_of(chunk.records[row : row + 1], "meta")["topic"][0]
-        if topic == Snapshot.DELAYS:
-            return kernel.DELAYS
-        if topic == Snapshot.DRIVER:
-            return kernel.DRIVER if chunk.payload(row).strip(b"\0") else kernel.NO_DRIVER
-        return kernel.NOTHING
+
+def _code(chunk: Chunk, row: int, topic: Snapshot) -> int:
+    if topic == Snapshot.DELAYS:
+        return kernel.DELAYS
+    return kernel.DRIVER if chunk.payload(row).strip(b"\0") else kernel.NO_DRIVER

@@ -9,37 +9,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.columns.life import DriverState
-from uvtrace.check.compiled import copy_row, loop, step
+from uvtrace.check.compiled import copy_row, loop, rare_step, step
+from uvtrace.check.record_view import record_view
 from uvtrace.trace.enums import Flag, IrqType, Kind, Phase, Status
+from uvtrace.trace.layout import BUS, IRQ, LIFE
 
-LOSS, NO_DRIVER, DRIVER, DELAYS, NOTHING = 254, 253, 252, 251, 250
+NO_DRIVER, DRIVER, DELAYS, NOTHING = 253, 252, 251, 250
+"""What a snapshot is, instead of its kind."""
 CPUS: Final = 1 << 12
 _IRQS: Final = 1 << 12
 _VECTORS: Final = 1 << 11
 _TAGS: Final = 1 << 14
 
-EVENT: Final = np.dtype(
-    [
-        ("row", np.int64),
-        ("position", np.int64),
-        ("time_ns", np.int64),
-        ("function", np.int64),
-        ("tag", np.uint64),
-        ("value", np.uint64),
-        ("address", np.uint64),
-        ("flags", np.uint32),
-        ("irq", np.uint32),
-        ("count", np.uint32),
-        ("vector", np.uint16),
-        ("kind", np.uint8),
-        ("phase", np.uint8),
-        ("status", np.uint8),
-        ("type", np.uint8),
-        ("old_state", np.uint8),
-        ("new_state", np.uint8),
-    ]
+RECORD: Final = record_view(
+    (
+        *("kind", "phase", "status", "flags", "function", "tag", "value", "address"),
+        "time_ns",
+    ),
+    {
+        **{name: (LIFE, name) for name in ("old_state", "new_state")},
+        **{name: (IRQ, name) for name in ("irq", "type", "count", "vector")},
+        "bus_vector": (BUS, "vector"),
+    },
 )
-"""What the loop needs of an event."""
+"""A record, as the fields that the loop needs of it."""
+
+
+class Events(NamedTuple):
+    """What happens in a chunk, and what is lost.
+
+    ``records`` (dtype RECORD) are all of the chunk, the first of which is at position ``first``;
+    ``rows`` are the events, ascending; ``told``, ``codes`` the snapshots among them that matter.
+    ``lost``, ``lost_of``: rows before which something was lost, and of which function (-1: all).
+    """
+
+    records: NDArray[np.void]
+    rows: NDArray[np.int64]
+    lost: NDArray[np.int64]
+    lost_of: NDArray[np.int64]
+    told: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    first: int
+
+
+class Made(NamedTuple):
+    """Versions, of each one the row from which it is in force, and its function."""
+
+    table: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    changed: NDArray[np.int64]
+
 
 FIELDS: Final = (
     *("driver_state", "driver_since", "last_reset", "reset_pending", "", "last_power"),
@@ -51,6 +70,7 @@ _STATE, _SINCE, _LAST_RESET, _PENDING, RESET_NS, _LAST_POWER = range(6)
 _POWER_FROM, POWER_NS, _D3HOT, _D3COLD, _ENABLED, _ENABLED_SINCE = range(6, 12)
 _GRANTED, _GRANTED_SINCE, _HANDLERS = 12, 13, 14
 
+_SNAPSHOT: Final = int(Kind.SNAPSHOT)
 _PROBE, _BIND, _UNBIND = int(Kind.PROBE), int(Kind.BIND), int(Kind.UNBIND)
 _POWER, _RESET = int(Kind.POWER), int(Kind.RESET)
 _ENABLE, _DISABLE = int(Kind.ENABLE_DEVICE), int(Kind.DISABLE_DEVICE)
@@ -104,81 +124,103 @@ def new_state(functions: int) -> State:
 
 
 def follow(
-    state: State, events: NDArray[np.void], told: NDArray[np.int64]
+    state: State, events: Events, told: NDArray[np.int64], changes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Follow the events of a chunk.
 
     Args:
         state: changed in place.
-        events: dtype EVENT, in order.
+        events: in order.
         told: int64, shape (events, 3): filled with handler_registered, handler_since and
             handler_entered.
+        changes: how many of the events change the state of their function.
 
     Returns:
         What :class:`uvtrace.check.passes.versions.Versions` takes.
     """
     functions = len(state.irq_count)
-    changes = len(events) + int((events["function"] < 0).sum()) * functions
-    table = np.empty((functions + 1 + changes, len(FIELDS)), np.int64)
+    most = changes + len(events.lost) * functions
+    table = np.empty((functions + 1 + most, len(FIELDS)), np.int64)
     table[: functions + 1] = state.fields
-    rows, changed = np.empty(changes, np.int64), np.empty(changes, np.int64)
-    made = _follow(state, events, told, table, rows, changed)
-    return table[: functions + 1 + made], rows[:made], changed[:made]
+    made = Made(table, np.empty(most, np.int64), np.empty(most, np.int64))
+    count = _follow(state, events, told, made)
+    return table[: functions + 1 + count], made.rows[:count], made.changed[:count]
 
 
 @loop
-def _follow(
-    state: State,
-    events: NDArray[np.void],
-    told: NDArray[np.int64],
-    table: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    changed: NDArray[np.int64],
-) -> int:
-    functions = len(state.irq_count)
-    made = 0
-    for i in range(len(events)):
-        event = events[i]
-        low = event.function if event.function >= 0 else 0
-        high = event.function + 1 if event.function >= 0 else functions
-        for f in range(low, min(high, functions)):
-            if event.kind != LOSS:
-                _tell(state, f, event, told[i])
-            if event.kind <= _DEASSERT or _ENTER <= event.kind <= _EXIT:
-                continue
-            _change(state, f, event)
-            copy_row(table, functions + 1 + made, state.fields, f)
-            rows[made] = event.row + (event.kind != LOSS)
-            changed[made] = f
-            made += 1
-    return made
+def _follow(state: State, events: Events, told: NDArray[np.int64], made: Made) -> int:
+    functions, following, snapshot, count = len(state.irq_count), 0, 0, 0
+    for i in range(len(events.rows)):
+        row = events.rows[i]
+        while following < len(events.lost) and events.lost[following] <= row:
+            count = _lose(state, events, following, made, count)
+            following += 1
+        record, position = events.records[row], events.first + row
+        told[i, 0], told[i, 1], told[i, 2] = -1, -1, -1
+        f: Any = np.int64(record.function)
+        kind: Any = np.int64(record.kind)
+        if kind == _SNAPSHOT:
+            kind = NOTHING
+            if snapshot < len(events.told) and events.told[snapshot] == row:
+                kind = events.codes[snapshot]
+                snapshot += 1
+        if f >= functions:
+            continue
+        if kind <= _DEASSERT or _ENTER <= kind <= _EXIT:
+            _tell(state, f, kind, record, position, told[i])
+            continue
+        if kind in (_REQUEST_IRQ, _FREE_IRQ):
+            _tell(state, f, kind, record, position, told[i])
+        _change(state, f, kind, record, position)
+        count = _make(state, f, row + 1, made, count)
+    for each in range(following, len(events.lost)):
+        count = _lose(state, events, each, made, count)
+    return count
 
 
-@step
-def _change(state: State, f: int, event: Any) -> None:
+@rare_step
+def _make(state: State, f: int, row: int, made: Made, count: int) -> int:
+    """A version of a function is in force from a row on; returns how many there are now."""
+    copy_row(made.table, len(state.irq_count) + 1 + count, state.fields, f)
+    made.rows[count], made.changed[count] = row, f
+    return count + 1
+
+
+@rare_step
+def _lose(state: State, events: Events, which: int, made: Made, count: int) -> int:
+    """Something was lost; returns how many versions there are now."""
+    of = events.lost_of[which]
+    for f in range(len(state.irq_count)):
+        if of < 0 or f == of:
+            fields = state.fields[f]
+            # The delays are the function's own: nothing that was missed can have changed them.
+            d3hot, d3cold = fields[_D3HOT], fields[_D3COLD]
+            fields[:] = -1
+            fields[_PENDING], fields[_D3HOT], fields[_D3COLD] = 0, d3hot, d3cold
+            state.irq_number[f] = -1
+            count = _make(state, f, events.lost[which], made, count)
+    return count
+
+
+@rare_step
+def _change(state: State, f: int, kind: int, event: Any, position: int) -> None:
     fields = state.fields[f]
-    if event.kind == LOSS:
-        # The delays are the function's own: nothing that was missed can have changed them.
-        d3hot, d3cold = fields[_D3HOT], fields[_D3COLD]
-        fields[:] = -1
-        fields[_PENDING], fields[_D3HOT], fields[_D3COLD] = 0, d3hot, d3cold
-        state.irq_number[f] = -1
-    elif event.kind == DELAYS:
+    if kind == DELAYS:
         fields[_D3HOT], fields[_D3COLD] = np.int64(event.value), np.int64(event.address)
-    elif event.kind == NO_DRIVER:
+    elif kind == NO_DRIVER:
         _begin(state, f)
-        fields[_STATE], fields[_SINCE] = _UNBOUND, event.position
-    elif event.kind == DRIVER:
-        fields[_STATE], fields[_SINCE] = _BOUND, event.position
-    elif _PROBE <= event.kind <= _UNBIND:
-        _change_driver(state, f, event)
-    elif event.kind == _POWER or event.kind == _RESET:
-        _change_power(fields, event)
+        fields[_STATE], fields[_SINCE] = _UNBOUND, position
+    elif kind == DRIVER:
+        fields[_STATE], fields[_SINCE] = _BOUND, position
+    elif _PROBE <= kind <= _UNBIND:
+        _change_driver(state, f, kind, event, position)
+    elif kind in (_POWER, _RESET):
+        _change_power(fields, kind, event, position)
     else:
-        _change_resources(state, f, event)
+        _change_resources(state, f, kind, event, position)
 
 
-@step
+@rare_step
 def _begin(state: State, f: int) -> None:
     """No driver holds anything yet."""
     fields = state.fields[f]
@@ -189,57 +231,57 @@ def _begin(state: State, f: int) -> None:
     state.vector_since[f] = -1
 
 
-@step
-def _change_driver(state: State, f: int, event: Any) -> None:
+@rare_step
+def _change_driver(state: State, f: int, kind: int, event: Any, position: int) -> None:
     fields = state.fields[f]
-    fields[_SINCE] = event.position
-    if event.kind == _BIND:
+    fields[_SINCE] = position
+    if kind == _BIND:
         fields[_STATE] = _BOUND
-    elif event.kind == _PROBE and event.phase != _COMPLETION:
+    elif kind == _PROBE and event.phase != _COMPLETION:
         _begin(state, f)
         fields[_STATE] = _PROBING
-    elif event.kind == _UNBIND and event.phase == _REQUEST:
+    elif kind == _UNBIND and event.phase == _REQUEST:
         fields[_STATE] = _REMOVING
     else:
         fields[_STATE] = _UNBOUND
 
 
-@step
-def _change_power(fields: NDArray[np.int64], event: Any) -> None:
-    ended_ns = event.time_ns  # told at the return
-    if event.kind == _POWER:
+@rare_step
+def _change_power(fields: NDArray[np.int64], kind: int, event: Any, position: int) -> None:
+    ended_ns = np.int64(event.time_ns)  # told at the return
+    if kind == _POWER:
         if event.old_state != event.new_state:
-            fields[_LAST_POWER], fields[POWER_NS] = event.position, ended_ns
+            fields[_LAST_POWER], fields[POWER_NS] = position, ended_ns
             fields[_POWER_FROM] = event.old_state if event.old_state <= 4 else -1
     elif event.phase == _REQUEST:
-        fields[_LAST_RESET], fields[_PENDING], fields[RESET_NS] = event.position, 1, -1
+        fields[_LAST_RESET], fields[_PENDING], fields[RESET_NS] = position, 1, -1
     else:
         if not fields[_PENDING]:
-            fields[_LAST_RESET] = event.position
+            fields[_LAST_RESET] = position
         fields[_PENDING], fields[RESET_NS] = 0, ended_ns
 
 
-@step
-def _change_resources(state: State, f: int, event: Any) -> None:
+@rare_step
+def _change_resources(state: State, f: int, kind: int, event: Any, position: int) -> None:
     fields = state.fields[f]
     succeeded = event.phase != _REQUEST and event.status == _OK
-    if event.kind == _ENABLE or event.kind == _DISABLE:
-        if event.kind == _DISABLE or succeeded:
-            fields[_ENABLED], fields[_ENABLED_SINCE] = np.int64(event.value), event.position
-    elif event.kind == _ALLOC:
+    if kind in (_ENABLE, _DISABLE):
+        if kind == _DISABLE or succeeded:
+            fields[_ENABLED], fields[_ENABLED_SINCE] = np.int64(event.value), position
+    elif kind == _ALLOC:
         if succeeded:
-            fields[_GRANTED], fields[_GRANTED_SINCE] = event.count, event.position
-    elif event.kind == _FREE:
-        fields[_GRANTED], fields[_GRANTED_SINCE] = 0, event.position
-    elif event.kind == _REQUEST_IRQ:
+            fields[_GRANTED], fields[_GRANTED_SINCE] = event.count, position
+    elif kind == _FREE:
+        fields[_GRANTED], fields[_GRANTED_SINCE] = 0, position
+    elif kind == _REQUEST_IRQ:
         if succeeded:
-            _register(state, f, event, 1)
-    elif event.kind == _FREE_IRQ and event.phase != _REQUEST:
-        _register(state, f, event, -1)
+            _register(state, f, event, position, 1)
+    elif kind == _FREE_IRQ and event.phase != _REQUEST:
+        _register(state, f, event, position, -1)
 
 
-@step
-def _register(state: State, f: int, event: Any, step: int) -> None:
+@rare_step
+def _register(state: State, f: int, event: Any, position: int, step: int) -> None:
     fields = state.fields[f]
     if fields[_HANDLERS] < 0:
         return
@@ -248,16 +290,17 @@ def _register(state: State, f: int, event: Any, step: int) -> None:
     if state.irq_number[f, slot] != event.irq:
         state.irq_number[f, slot], state.irq_count[f, slot] = event.irq, 0
     state.irq_count[f, slot] = max(state.irq_count[f, slot] + step, 0)
-    state.irq_since[f, slot] = event.position
-    vector, kind = event.vector % _VECTORS, event.type & 3
-    count = max(state.vector_count[f, kind, vector] + step, 0)
-    state.vector_count[f, kind, vector] = count
-    state.vector_since[f, kind, vector] = event.position
+    state.irq_since[f, slot] = position
+    vector, which = event.vector % _VECTORS, event.type & 3
+    count = max(state.vector_count[f, which, vector] + step, 0)
+    state.vector_count[f, which, vector] = count
+    state.vector_since[f, which, vector] = position
 
 
 @step
-def _tell(state: State, f: int, event: Any, told: NDArray[np.int64]) -> None:
-    kind = event.kind
+def _tell(
+    state: State, f: int, kind: int, event: Any, position: int, told: NDArray[np.int64]
+) -> None:
     by_vector = _MSI <= kind <= _DEASSERT
     by_irq = kind in (_ENTER, _EXIT, _REQUEST_IRQ, _FREE_IRQ)
     if by_irq:
@@ -269,7 +312,7 @@ def _tell(state: State, f: int, event: Any, told: NDArray[np.int64]) -> None:
             told[0] = 1 if same and state.irq_count[f, slot] > 0 else 0
     elif by_vector:
         which = _INTX if kind >= _ASSERT else kind - _MSI + 1
-        vector = 0 if kind >= _ASSERT else event.vector % _VECTORS
+        vector = 0 if kind >= _ASSERT else event.bus_vector % _VECTORS
         told[1] = state.vector_since[f, which, vector]
         if state.fields[f, _HANDLERS] >= 0:
             told[0] = 1 if state.vector_count[f, which, vector] > 0 else 0
@@ -277,7 +320,7 @@ def _tell(state: State, f: int, event: Any, told: NDArray[np.int64]) -> None:
         return
     slot = np.int64(event.tag % np.uint64(_TAGS))
     if kind == _ENTER:
-        state.tag[slot], state.entered[slot] = event.tag, event.position
+        state.tag[slot], state.entered[slot] = event.tag, position
     elif kind == _EXIT and state.tag[slot] == event.tag:
         told[2] = state.entered[slot]
 

@@ -7,16 +7,15 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import mapping
 from uvtrace.check.expression import Column
 from uvtrace.check.passes import mapping_kernel as kernel
 from uvtrace.check.passes import mapping_table as tables
+from uvtrace.check.passes.snapshots import no_driver_rows
 from uvtrace.check.rules import Sight
-from uvtrace.trace.enums import Kind, Snapshot
-from uvtrace.trace.layout import view_of
+from uvtrace.trace.enums import Kind
 from uvtrace.trace.trace import Trace
 
 _KINDS: Final = (
@@ -29,9 +28,8 @@ CAPACITY: Final = 1 << 15
 """Mappings that there is room for to begin with."""
 CAPACITY_MAX: Final = 1 << 22
 """Mappings beyond which a function is no longer followed: about half a gigabyte."""
-SLOT: Final = "mapping_slot"
-"""A column for other passes: the mapping's place in the table, unlike its number soon another's;
--1 none."""
+MAPPINGS: Final = "mappings"
+"""For other passes: all that is told of each event, dtype ``mapping_kernel.TOLD``."""
 HISTORY: Final = 1 << 13
 """Mappings that are remembered after they have gone."""
 
@@ -46,27 +44,25 @@ class MappingPass:
         self._wanted = wanted
         self._table = tables.new_table(functions, CAPACITY, HISTORY)
         self._state = kernel.new_state(functions)
+        # One chunk's columns are over when the next one comes: the memory is used again.
+        self._told = np.empty(0, kernel.TOLD)
 
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
         rows = chunk.rows(_KINDS)
         self._make_room(len(chunk.rows(_MAKES)))
-        calls = self._calls(chunk, rows)
-        told = np.zeros(len(calls.row), kernel.TOLD)
-        kernel.follow(self._table, self._state, calls, told, "overlap" in self._wanted)
-        own: slice | NDArray[np.bool_] = slice(None)
-        if (calls.kind == kernel.LOSS).any():
-            own = calls.kind != kernel.LOSS
-        at = calls.row[own]
+        if len(self._told) < len(rows):
+            self._told = np.empty(len(rows), kernel.TOLD)
+        told = self._told[: len(rows)]
+        kernel.follow(
+            self._table, self._state, self._calls(chunk, rows), told, "overlap" in self._wanted
+        )
         for column in self.columns:
             if column.name in self._wanted:
                 fill = -1 if column.name in kernel.POSITIONS else 0
-                chunk.put_rows(column.name, at, told[column.name][own], fill)
-
-        if SLOT in self._wanted:
-            slots = np.full(len(chunk), -1, np.int32)
-            slots[at] = told[SLOT][own]
-            chunk.put(SLOT, slots)
+                chunk.put_rows(column.name, rows, told[column.name], fill)
+        if MAPPINGS in self._wanted:
+            chunk.put_rows(MAPPINGS, rows, told)
 
     def _make_room(self, needed: int) -> None:
         while (
@@ -77,22 +73,14 @@ class MappingPass:
     def _calls(self, chunk: Chunk, rows: Rows) -> kernel.Calls:
         lost, lost_of = chunk.losses.of([Sight.MAP])
         lasting = [loss.lasting for loss in chunk.losses.told if Sight.MAP in loss.sights]
-        kind = chunk.kind[rows]
-        for event in np.flatnonzero(kind == Kind.SNAPSHOT).tolist():
-            if self._tells_of_no_driver(chunk, int(rows[event])):
-                kind[event] = kernel.NO_DRIVER
-        function = chunk.function[rows].astype(np.int64)
-        is_lasting = np.zeros(len(rows), bool)
-        if len(lost):
-            order = np.argsort(np.concatenate((lost, rows)), kind="stable")
-            rows = np.concatenate((lost, rows))[order]
-            kind = np.concatenate((np.full(len(lost), kernel.LOSS, np.uint8), kind))[order]
-            function = np.concatenate((lost_of, function))[order]
-            is_lasting = np.concatenate((np.array(lasting, bool), is_lasting))[order]
         return kernel.Calls(
-            rows, kind, function, is_lasting, chunk.records.view(kernel.CALL), chunk.first
+            records=chunk.records.view(kernel.CALL),
+            kind=chunk.kind,
+            function=chunk.function,
+            rows=rows,
+            lost=lost,
+            lost_of=lost_of,
+            lasting=np.array(lasting, bool),
+            undriven=no_driver_rows(chunk),
+            first=chunk.first,
         )
-
-    def _tells_of_no_driver(self, chunk: Chunk, row: int) -> bool:
-        topic = view_of(chunk.records[row : row + 1], "meta")["topic"][0]
-        return bool(topic == Snapshot.DRIVER and not chunk.payload(row).strip(b"\0"))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from uvtrace.check.columns import mapping
 from uvtrace.check.columns.mapping import Family, MappingState, Owner
-from uvtrace.check.compiled import loop, step
+from uvtrace.check.compiled import loop, rare_step, step
 from uvtrace.check.expression import EventColumn
 from uvtrace.check.passes.mapping_table import (
     DEAD,
@@ -32,7 +32,7 @@ from uvtrace.trace.layout import DMA_CALL, LIFE, RECORD, RECORD_SIZE, UNION_SIZE
 Row = Any
 """A row of a structured array: numba sees its fields as attributes."""
 
-LOSS, NO_DRIVER = 254, 255
+NO_DRIVER: Final = 255
 
 
 def _offset(dtype: np.dtype[np.void], name: str) -> int:
@@ -69,16 +69,22 @@ CALL: Final = np.dtype(
 
 
 class Calls(NamedTuple):
-    """The events of a chunk, in order: rows, kinds (also LOSS, NO_DRIVER), functions (-1: all).
+    """The events of a chunk, and the losses among them.
 
-    ``records`` are all records of the chunk, dtype CALL; ``first`` is the first one's position.
+    ``records`` (dtype CALL), ``kind`` and ``function`` are of all its records, the first of which
+    is at position ``first``; ``rows`` are the events, ascending, ``undriven`` those that tell that
+    the function has no driver. ``lost``, ``lost_of``, ``lasting``: the rows before which something
+    was lost, of which function (-1: of all), and whether more will be.
     """
 
-    row: NDArray[np.int64]
-    kind: NDArray[np.uint8]
-    function: NDArray[np.int64]
-    lasting: NDArray[np.bool_]
     records: NDArray[np.void]
+    kind: NDArray[np.uint8]
+    function: NDArray[np.uint16]
+    rows: NDArray[np.int64]
+    lost: NDArray[np.int64]
+    lost_of: NDArray[np.int64]
+    lasting: NDArray[np.bool_]
+    undriven: NDArray[np.int64]
     first: int
 
 
@@ -134,6 +140,7 @@ _REQUEST, _COMPLETION, _OK = int(Phase.REQUEST), int(Phase.COMPLETION), int(Stat
 _STREAMING, _COHERENT, _POOL = int(Family.STREAMING), int(Family.COHERENT), int(Family.POOL)
 _UNKNOWN, _NEVER = int(MappingState.UNKNOWN), int(MappingState.NEVER)
 _IS_LIVE, _IS_GONE = int(MappingState.LIVE), int(MappingState.GONE)
+_ZERO: Final = np.uint64(0)
 _ALL_64: Final = np.uint64(mapping.ALL_ONES)
 _CPU, _DEVICE = int(Owner.CPU), int(Owner.DEVICE)
 _TO_DEVICE, _FROM_DEVICE = int(Direction.TO_DEVICE), int(Direction.FROM_DEVICE)
@@ -152,52 +159,74 @@ def follow(
     Args:
         table, state: changed in place.
         calls: in order.
-        told: dtype TOLD, zeroed: what is told of each.
+        told: dtype TOLD: filled with what is told of each.
         with_overlaps: look for overlapping mappings, too.
     """
-    functions = len(state.complete)
-    for i in range(len(calls.row)):
-        one, f, kind = told[i], calls.function[i], calls.kind[i]
+    functions, following, undriven = len(state.complete), 0, 0
+    for i in range(len(calls.rows)):
+        row, one = calls.rows[i], told[i]
+        while following < len(calls.lost) and calls.lost[following] <= row:
+            _lose_at(table, state, calls, following)
+            following += 1
+        f: Any = np.int64(calls.function[row])
+        kind: Any = np.int64(calls.kind[row])
+        if undriven < len(calls.undriven) and calls.undriven[undriven] == row:
+            kind = NO_DRIVER
+            undriven += 1
         _untold(one)
-        if kind == LOSS:
-            for each in range(0 if f < 0 else f, functions if f < 0 else min(f + 1, functions)):
-                _lose(table, state, each, calls.lasting[i])
+        if f >= functions:
             continue
-        if f < 0 or f >= functions:
-            continue
-        call, position = calls.records[calls.row[i]], calls.first + calls.row[i]
         _limits(state, f, kind, one)
-        if kind in (_MAP, _ALLOC, _POOL_ALLOC):
-            # Made once the call has returned, and only if it succeeded.
-            if call.phase != _REQUEST and call.status == _OK:
-                _make(table, state, f, kind, position, call, one, with_overlaps)
-        elif kind in (_UNMAP, _FREE, _POOL_FREE):
-            if call.phase != _COMPLETION:
-                _remove(table, state, f, kind, position, call, one)
-        elif kind in (_DMA_READ, _DMA_WRITE):
-            _look(table, state, f, kind, call, one)
-        elif kind in (_FOR_CPU, _FOR_DEVICE):
-            _sync(table, state, f, kind, position, call, one)
-        elif kind == _POOL_DESTROY:
-            forget_pool(table, f, call.phys)
-        else:
-            _live(table, state, f, kind, position, call)
+        call, position = calls.records[row], calls.first + row
+        _follow_one(table, state, f, kind, position, call, one, with_overlaps)
         if one.mapping_state == _UNKNOWN:
             _blank(one)
         one.live_mappings = table.live[f]
         one.mappings_complete = 1 if state.complete[f] else -1
+    for each in range(following, len(calls.lost)):
+        _lose_at(table, state, calls, each)
+
+
+@step
+def _follow_one(
+    table: Table,
+    state: State,
+    f: Any,
+    kind: Any,
+    position: int,
+    call: Row,
+    one: Row,
+    with_overlaps: bool,
+) -> None:
+    if kind in (_MAP, _ALLOC, _POOL_ALLOC):
+        # Made once the call has returned, and only if it succeeded.
+        if call.phase != _REQUEST and call.status == _OK:
+            _make(table, state, f, kind, position, call, one, with_overlaps)
+    elif kind in (_UNMAP, _FREE, _POOL_FREE):
+        if call.phase != _COMPLETION:
+            _remove(table, state, f, kind, position, call, one)
+    elif kind in (_DMA_READ, _DMA_WRITE):
+        _look(table, state, f, kind, call, one)
+    elif kind in (_FOR_CPU, _FOR_DEVICE):
+        _sync(table, state, f, kind, position, call, one)
+    elif kind == _POOL_DESTROY:
+        forget_pool(table, f, call.phys)
+    else:
+        _live(table, state, f, kind, position, call)
 
 
 @step
 def _untold(one: Row) -> None:
-    one.mapping_state = _UNKNOWN
-    one.mapping_slot = -1
-    one.mapping_made = -1
-    one.mapping_gone = -1
-    one.mapping_synced = -1
-    one.mapping_other = -1
-    one.overlap = -1
-    one.dma_mask_since = -1
+    one.mapping_state, one.mapping_slot, one.mapping_id = _UNKNOWN, -1, 0
+    one.mapping_made, one.mapping_gone, one.mapping_synced = -1, -1, -1
+    one.mapping_address, one.mapping_length, one.mapping_room = _ZERO, _ZERO, _ZERO
+    one.mapping_cpu_address = _ZERO
+    one.mapping_direction, one.mapping_flavour, one.mapping_family = 0, 0, 0
+    one.mapping_owner, one.mapping_nents, one.mapping_entries, one.mapping_attrs = 0, 0, 0, 0
+    one.mapped_elsewhere, one.mapping_other, one.mapping_other_flavour = 0, -1, 0
+    one.overlap, one.dma_mask, one.dma_mask_since = -1, _ZERO, -1
+    one.max_segment, one.segment_limit = _ZERO, _ZERO
+    one.live_mappings, one.mappings_complete = 0, 0
 
 
 @step
@@ -212,7 +241,15 @@ def _blank(one: Row) -> None:
     one.mapped_elsewhere = -1
 
 
-@step
+@rare_step
+def _lose_at(table: Table, state: State, calls: Calls, which: int) -> None:
+    f, functions = calls.lost_of[which], len(state.complete)
+    for each in range(functions):
+        if f < 0 or each == f:
+            _lose(table, state, each, calls.lasting[which])
+
+
+@rare_step
 def _lose(table: Table, state: State, f: int, lasting: int) -> None:
     if lasting:
         state.blind[f] = 1
@@ -225,7 +262,7 @@ def _lose(table: Table, state: State, f: int, lasting: int) -> None:
         state.used[f] = 0
 
 
-@step
+@rare_step
 def _live(table: Table, state: State, f: int, kind: int, position: int, call: Row) -> None:
     if kind == _MASK and call.status == _OK:
         # One call may set both: a record of each comes of it.
@@ -330,6 +367,19 @@ def _remove(
             one.mapping_state = _UNKNOWN
         remove(table, entry, position)
         return
+    _tell_elsewhere(table, f, family, call, one)
+    before = find_gone(table, f, family, call.address)
+    if before >= 0:
+        _tell(table, before, call.address, one)
+    else:
+        one.mapping_state = _NEVER
+    if not state.complete[f]:
+        one.mapping_state = _UNKNOWN
+
+
+@rare_step
+def _tell_elsewhere(table: Table, f: int, family: int, call: Row, one: Row) -> None:
+    """Whether another family of calls has mapped the address."""
     for other_family in range(3):
         if other_family == family:
             continue
@@ -340,13 +390,6 @@ def _remove(
             one.mapped_elsewhere = 1
             one.mapping_other = table.entries[other].made
             one.mapping_other_flavour = table.entries[other].flavour
-    before = find_gone(table, f, family, call.address)
-    if before >= 0:
-        _tell(table, before, call.address, one)
-    else:
-        one.mapping_state = _NEVER
-    if not state.complete[f]:
-        one.mapping_state = _UNKNOWN
 
 
 @step
@@ -368,7 +411,7 @@ def _look(table: Table, state: State, f: int, kind: int, call: Row, one: Row) ->
     return entry
 
 
-@step
+@rare_step
 def _sync(
     table: Table, state: State, f: int, kind: int, position: int, call: Row, one: Row
 ) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.compiled import loop, step
+from uvtrace.check.compiled import loop, rare_step, step
 
 LEVEL_SHIFTS: Final = (11, 12, 14, 17, 20, 24, 28, 32, 40, 52)
 _LEVELS = len(LEVEL_SHIFTS)
@@ -242,7 +242,7 @@ def remove(table: Table, entry: int, position: int) -> None:
     table.counts[DEAD_COUNT] += 1
 
 
-@step
+@rare_step
 def forget(table: Table, entry: int) -> None:
     """A mapping is no longer known of."""
     one = table.entries[entry]
@@ -350,7 +350,7 @@ def find_around(
     return best
 
 
-@step
+@rare_step
 def forget_function(table: Table, function: int) -> None:
     """Every mapping of a function is no longer known of, also what has gone."""
     for entry in range(len(table.entries)):
@@ -358,7 +358,7 @@ def forget_function(table: Table, function: int) -> None:
             forget(table, entry)
 
 
-@step
+@rare_step
 def forget_pool(table: Table, function: int, pool: np.uint64) -> None:
     """The blocks of a pool go with it."""
     for entry in range(len(table.entries)):

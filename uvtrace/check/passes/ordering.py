@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import ordering
 from uvtrace.check.expression import Column
-from uvtrace.check.pcie.messages import deliveries, links_of
+from uvtrace.check.pcie.delivery import RECORD, TRAITS, find_deliveries
+from uvtrace.check.pcie.messages import links_of
 from uvtrace.check.pcie.passing import EventPassings, InFlight, passings
+from uvtrace.check.pcie.passing_kernels import NOTHING
 from uvtrace.check.rule import END
 from uvtrace.check.rules import Sight
+from uvtrace.trace.enums import Flag
 from uvtrace.trace.trace import Trace
 
 _NAMES: Final = {
@@ -31,10 +34,7 @@ _NAMES: Final = {
 _SIGHTS: Final = (Sight.CPL, Sight.DMA, Sight.IRQ, Sight.MMIO)
 """What tells of messages: where it is lost, nothing is known to be under way."""
 
-_TELLING: Final = np.dtype(
-    [("kind", np.uint8), ("phase", np.uint8), ("status", np.uint8), ("flags", np.uint32)]
-)
-"""What of a record tells whether a message has arrived."""
+_APART: Final = np.uint32(Flag.APART | Flag.FAR)
 
 
 class OrderingPass:
@@ -50,16 +50,25 @@ class OrderingPass:
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
         if self._wanted & {"held_up_by", *_NAMES}:
-            found = self._passings(chunk)
-            held_by = np.where(found.held >= 0, chunk.column("position"), -1)
-            if len(chunk) and chunk.kind[0] == END:
-                self._tell_end(chunk, found, held_by)
-            elif len(chunk):
+            if len(chunk) and chunk.kind[0] != END:
                 self._latest_ns = max(self._latest_ns, int(chunk.column("time_ns").max()))
-            for column, attribute in _NAMES.items():
-                chunk.put(column, getattr(found, attribute))
-            chunk.put("held_up_by", held_by)
+            if len(self._in_flight) or np.any(chunk.column("flags") & _APART):
+                self._tell_passings(chunk)
+            else:
+                # Every message arrived when it was issued: nothing can have been passed.
+                nothing = np.zeros(0, np.int64)
+                for column, untold in zip((*_NAMES, "held_up_by"), (*NOTHING, -1), strict=True):
+                    chunk.put_rows(column, nothing, nothing, untold)
         chunk.put_filler("is_delivery", lambda rows: _deliveries(chunk, rows))
+
+    def _tell_passings(self, chunk: Chunk) -> None:
+        found = self._passings(chunk)
+        held_by = np.where(found.held >= 0, chunk.column("position"), -1)
+        if len(chunk) and chunk.kind[0] == END:
+            self._tell_end(chunk, found, held_by)
+        for column, attribute in _NAMES.items():
+            chunk.put(column, getattr(found, attribute))
+        chunk.put("held_up_by", held_by)
 
     def _tell_end(self, chunk: Chunk, found: EventPassings, held_by: NDArray[np.int64]) -> None:
         """The first message of each function that is held up when the trace ends."""
@@ -81,8 +90,6 @@ class OrderingPass:
 
 
 def _deliveries(chunk: Chunk, rows: Rows) -> NDArray[np.int8]:
-    # Whole records would be far more to move.
-    told = np.empty(len(rows), _TELLING)
-    for name in ("kind", "phase", "status", "flags"):
-        told[name] = chunk.take(name, rows)
-    return deliveries(told).astype(np.int8)
+    arrived = np.empty(len(rows), np.int8)
+    find_deliveries(chunk.records.view(RECORD), rows, TRAITS, arrived)
+    return arrived

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,10 +20,10 @@ from uvtrace.check.columns import recovery
 from uvtrace.check.columns.recovery import COMMAND_LOST, MSI_LOST
 from uvtrace.check.expression import Column
 from uvtrace.check.passes.config_layout import Layout, Place, layout_of
+from uvtrace.check.passes.snapshots import config_snapshots
 from uvtrace.check.passes.versions import Versions
 from uvtrace.check.rules import Sight
-from uvtrace.trace.enums import Kind, Phase, Snapshot, Status
-from uvtrace.trace.layout import view_of
+from uvtrace.trace.enums import Kind, Phase, Status
 from uvtrace.trace.trace import Trace
 
 _KINDS: Final = (Kind.CONFIG_READ, Kind.CONFIG_WRITE, Kind.RESET, Kind.SNAPSHOT)
@@ -46,7 +47,6 @@ _ACCESS_MAX: Final = 8
 _SPACE: Final = 4096
 _READ, _WRITE = int(Kind.CONFIG_READ), int(Kind.CONFIG_WRITE)
 _RESET, _SNAPSHOT = int(Kind.RESET), int(Kind.SNAPSHOT)
-_CONFIG: Final = int(Snapshot.CONFIG)
 _REQUEST, _COMPLETION = int(Phase.REQUEST), int(Phase.COMPLETION)
 _OK, _RETRY = int(Status.OK), int(Status.RETRY)
 
@@ -63,6 +63,8 @@ class _Event(NamedTuple):
     offset: int
     width: int
     value: int
+    total: int
+    """Of a snapshot of config space, its size."""
 
     def register(self, at: int, size: int) -> int | None:
         """The bytes of a register as the access carries them; None where it does not."""
@@ -110,6 +112,8 @@ class _Function:
 
     def read(self, event: _Event) -> bool:
         """The function has answered a config read; whether that can have changed its fields."""
+        if event.offset > 0 and self.retried < 0 and not self._carried(event):
+            return False
         if event.register(0, 2) == _RETRY_ID:
             self.retried = event.position
             return True
@@ -166,8 +170,8 @@ class _Function:
 
     # ----------------------------------------------------------------- helpers
 
-    def _told(self, event: _Event) -> list[tuple[int, int]]:
-        """Offset and value of what is followed and an access carries."""
+    def _carried(self, event: _Event) -> tuple[tuple[int, int, int], ...]:
+        """Offset, place in the value, and mask of what is followed and an access carries."""
         offset, width = event.offset, event.width
         carried = self.carried.get((offset, width))
         if carried is None:
@@ -180,7 +184,11 @@ class _Function:
             # A damaged trace can tell any offset and width.
             if offset < _SPACE and width <= _ACCESS_MAX:
                 self.carried[offset, width] = carried
-        return [(at, event.value >> shift & mask) for at, shift, mask in carried]
+        return carried
+
+    def _told(self, event: _Event) -> list[tuple[int, int]]:
+        """Offset and value of what is followed and an access carries."""
+        return [(at, event.value >> shift & mask) for at, shift, mask in self._carried(event)]
 
     def other_places(self) -> list[tuple[int, int]]:
         """Offset and size of what is followed besides BARs."""
@@ -327,7 +335,9 @@ class RecoveryPass:
         """Carry out an event; whether that can have changed the fields of its function."""
         function, kind = self._functions[event.function], event.kind
         if kind == _SNAPSHOT:
-            return self._see_snapshot(chunk, event)
+            space = chunk.payload(event.position - chunk.first)
+            self._functions[event.function] = _told_by(layout_of(space, event.total))
+            return True
         if kind == _RESET:
             ok = event.status == _OK
             function.reset(event.phase, ok, event.position, event.time_ns)
@@ -340,16 +350,6 @@ class RecoveryPass:
             function.retried = event.position
             return True
         return False
-
-    def _see_snapshot(self, chunk: Chunk, event: _Event) -> bool:
-        row = event.position - chunk.first
-        meta = view_of(chunk.records[row : row + 1], "meta")[0]
-        if meta["topic"] != _CONFIG or meta["offset"] != 0:
-            return False
-        self._functions[event.function] = _told_by(
-            layout_of(chunk.payload(row), int(meta["total"]))
-        )
-        return True
 
     def _tell(
         self,
@@ -367,7 +367,13 @@ class RecoveryPass:
 
 
 def _events(chunk: Chunk) -> Iterator[_Event]:
+    totals = dict(config_snapshots(chunk))
     rows = chunk.rows(_KINDS)
-    names = ("kind", "phase", "status", "function", "time_ns", "address", "length", "value")
-    columns = (chunk.column(name)[rows].tolist() for name in names)
-    return map(_Event, (chunk.first + rows).tolist(), *columns)
+    followed = (chunk.kind[rows] != _SNAPSHOT) | np.isin(rows, list(totals))
+    rows = rows[followed]
+    records = chunk.records[rows]
+    first = (records[name].tolist() for name in ("kind", "phase", "status", "function"))
+    time_ns = records["time_ns"].astype(np.int64).tolist()
+    last = (records[name].tolist() for name in ("address", "length", "value"))
+    told = map(totals.get, rows.tolist(), repeat(0))
+    return map(_Event, (chunk.first + rows).tolist(), *first, time_ns, *last, told)

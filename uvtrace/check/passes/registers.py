@@ -15,10 +15,11 @@ from uvtrace.check.compiled import loop
 from uvtrace.check.expression import Column
 from uvtrace.check.passes import registers_kernel as kernel
 from uvtrace.check.passes.registers_kernel import Numbers
+from uvtrace.check.passes.snapshots import snapshots
 from uvtrace.check.rules import Sight
 from uvtrace.registers.map import RegisterMap
 from uvtrace.trace.enums import Flag, Kind, Snapshot
-from uvtrace.trace.layout import BAR, view_of
+from uvtrace.trace.layout import BAR
 from uvtrace.trace.trace import Trace
 
 INPUTS: Final = frozenset({"reset_begun"})
@@ -65,7 +66,7 @@ class RegistersPass:
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
         rows = chunk.rows(_KINDS)
-        events = np.zeros(len(rows), kernel.EVENT)
+        events = np.empty(len(rows), kernel.EVENT)
         kernel.gather(
             *(chunk.kind, chunk.column("phase"), chunk.column("flags"), chunk.function, rows),
             *(chunk.records.view(kernel.RECORD_VIEW), self._state.rank, events),
@@ -78,7 +79,7 @@ class RegistersPass:
             events = np.concatenate((extra, events))
             order = np.argsort(events["row"], kind="stable")
             events, own = events[order], order >= len(extra)
-        told = np.zeros(len(events), kernel.TOLD)
+        told = np.empty(len(events), kernel.TOLD)
         if len(events):
             kernel.follow(self._state, events, chunk.first, told)
         told = told[own]
@@ -150,17 +151,16 @@ class RegistersPass:
     def _shown(self, chunk: Chunk) -> _Shown:
         """What snapshots tell of registers; those of BARs are kept."""
         shown = _Shown([], [], [])
-        for row in chunk.rows((Kind.SNAPSHOT,)).tolist():
-            record = chunk.records[row : row + 1]
-            topic, function = int(view_of(record, "meta")["topic"][0]), int(chunk.function[row])
+        for row, topic in snapshots(chunk, Snapshot.BARS, Snapshot.REGISTERS):
+            function = int(chunk.function[row])
             if topic == Snapshot.BARS:
                 payload = chunk.payload(row)
                 bars = np.frombuffer(payload, BAR, len(payload) // BAR.itemsize)
                 self._windows[function] = [
                     (int(bar["bus_address"]), int(bar["length"]), int(bar["index"])) for bar in bars
                 ]
-            elif topic == Snapshot.REGISTERS:
-                self._show(chunk, row, function, int(record["address"][0]), shown)
+            else:
+                self._show(chunk, row, function, int(chunk.records[row]["address"]), shown)
         return shown
 
     def _show(self, chunk: Chunk, row: int, function: int, address: int, shown: _Shown) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.columns import registers
-from uvtrace.check.compiled import loop, step
+from uvtrace.check.compiled import loop, rare_step, step
 from uvtrace.check.record_view import record_view
 from uvtrace.trace.enums import Flag, Kind, Phase, Status
 from uvtrace.trace.layout import ACCESS, BAR_NONE, LIFE
@@ -161,6 +161,7 @@ def _gather_one(record: Any, event: Any) -> None:
     event.value = record.value
     event.code = _code(record)
     event.hard = (record.flags & _HARD) != 0
+    event.resets, event.resets_value = np.uint64(0), np.uint64(0)
 
 
 @step
@@ -181,10 +182,10 @@ def _code(record: Any) -> int:
 
 @loop
 def follow(state: State, events: NDArray[np.void], first: int, told: NDArray[np.void]) -> None:
-    """Follow events, dtype EVENT; fill ``told``, dtype TOLD, zeroed."""
+    """Follow events, dtype EVENT; fill ``told``, dtype TOLD."""
     for i in range(len(events)):
         event, one = events[i], told[i]
-        one.last_written, one.last_read, one.same_since, one.reset_seen = -1, -1, -1, -1
+        _untold(one)
         f, code = event.function, event.code
         position = first + event.row
         if code == LOSS:
@@ -210,6 +211,15 @@ def follow(state: State, events: NDArray[np.void], first: int, told: NDArray[np.
 
 
 @step
+def _untold(one: Any) -> None:
+    one.last_written, one.last_read, one.same_since, one.reset_seen = -1, -1, -1, -1
+    one.same_reads, one.writes_since_reset, one.reads_since_reset = 0, 0, 0
+    one.read_in_handler = 0
+    one.last_written_value, one.last_read_value = np.uint64(0), np.uint64(0)
+    one.observed_bits, one.pending_bits = np.uint64(0), np.uint64(0)
+
+
+@rare_step
 def _forget(state: State, f: int) -> None:
     for each in range(len(state.epoch)):
         if f < 0 or each == f:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import requests
-from uvtrace.check.compiled import loop, step
+from uvtrace.check.compiled import loop, rare_step, step
 from uvtrace.check.expression import Column, EventColumn
 from uvtrace.check.record_view import record_view
 from uvtrace.check.rules import Sight
@@ -82,7 +82,7 @@ class RequestsPass:
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
         rows = chunk.rows(_KINDS)
-        told = np.zeros(len(rows), _TOLD)
+        told = np.empty(len(rows), _TOLD)
         lost, lost_of = chunk.losses.of([Sight.CPL])
         events = _Events(chunk.records.view(_RECORD), rows, lost, lost_of, chunk.first)
         if len(rows) or len(lost):
@@ -107,7 +107,7 @@ def _follow(
             _forget(slots, counts, events.lost_of[following])
             following += 1
         record, position = events.records[row], events.first + row
-        one.request = -1
+        _untold(one)
         # A message that has a record at each end is paired where it starts: at the host.
         if record.flags & _FAR:
             continue
@@ -125,6 +125,13 @@ def _follow(
             _pair(slots, counts, record, f, position, one)
     for each in range(following, len(events.lost)):
         _forget(slots, counts, events.lost_of[each])
+
+
+@step
+def _untold(one: Any) -> None:
+    one.request, one.latency_ns, one.outstanding, one.outstanding_dma = -1, 0, 0, 0
+    one.request_length, one.request_address = np.uint64(0), np.uint64(0)
+    one.completed_bytes, one.last_completion_address = np.uint64(0), np.uint64(0)
 
 
 @step
@@ -215,7 +222,7 @@ def _release(slots: NDArray[np.void], counts: NDArray[np.int64], place: Any) -> 
     counts[slot.function, 1] -= slot.is_dma
 
 
-@step
+@rare_step
 def _forget(slots: NDArray[np.void], counts: NDArray[np.int64], f: int) -> None:
     for place in range(len(slots)):
         if slots[place].used and (f < 0 or slots[place].function == f):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import vectors
-from uvtrace.check.compiled import loop, step
+from uvtrace.check.compiled import loop, rare_step, step
 from uvtrace.check.expression import Column
 from uvtrace.check.record_view import record_view
 from uvtrace.check.rules import Sight
@@ -110,7 +110,7 @@ class VectorsPass:
             table[:, at] = chunk.take(name, writes)
         lost, lost_of = chunk.losses.of((*_SIGHTS, Sight.PIO))
         lost_of = np.where(np.isin(lost, chunk.losses.of(_SIGHTS)[0]), lost_of, _PORTS)
-        told = np.zeros(len(rows), _TOLD)
+        told = np.empty(len(rows), _TOLD)
         events = _Events(chunk.records.view(_RECORD), rows, lost, lost_of, table, chunk.first)
         if len(rows) or len(lost):
             _follow(self._state, events, told)
@@ -160,7 +160,7 @@ def _untold(one: Any) -> None:
     one.handler_accesses = -1
 
 
-@step
+@rare_step
 def _lose(state: _State, f: int) -> None:
     state.running[:] = -1
     if f == _PORTS:

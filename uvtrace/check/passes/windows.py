@@ -16,6 +16,7 @@ import numpy as np
 from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import windows
 from uvtrace.check.expression import Column
+from uvtrace.check.passes.snapshots import snapshots
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Kind, Phase, Snapshot
 from uvtrace.trace.layout import BAR, BAR_ROM, view_of
@@ -28,7 +29,6 @@ _HEADER_BYTES: Final = 64
 _FILLS: Final = {"clash_bar": -1, "clash_other_since": -1}
 _SNAPSHOT, _COMPLETION = int(Kind.SNAPSHOT), int(Phase.COMPLETION)
 _CONFIG, _BARS = int(Snapshot.CONFIG), int(Snapshot.BARS)
-_SEEN: Final = (Kind.CONFIG_WRITE, Kind.SNAPSHOT)
 
 
 class _Event(NamedTuple):
@@ -106,7 +106,7 @@ class WindowsPass:
         of = self._functions.setdefault(event.function, _Function())
         if event.kind == _SNAPSHOT:
             _see_snapshot(of, chunk, event.row)
-        elif event.phase != _COMPLETION and _write(of, event, chunk.first + event.row):
+        elif _write(of, event, chunk.first + event.row):
             yield from self._clash(event.function)
 
     def _clash(self, function: int) -> Iterator[tuple[str, int]]:
@@ -128,10 +128,18 @@ class WindowsPass:
 
 
 def _events(chunk: Chunk) -> Iterator[_Event]:
-    rows = chunk.rows(_SEEN)
+    """Writes to the header, and snapshots of config space and BARs."""
+    rows = chunk.rows((Kind.CONFIG_WRITE,))
+    records = chunk.records[rows]
+    begins, length = records["address"], records["length"]
+    inside = (begins < _HEADER_BYTES) & (length <= _HEADER_BYTES)
+    inside &= begins + length <= _HEADER_BYTES
+    rows = rows[inside & (records["phase"] != _COMPLETION)]
+    told = [row for row, _ in snapshots(chunk, Snapshot.CONFIG, Snapshot.BARS)]
+    rows = np.sort(np.concatenate((rows, np.array(told, np.int64))))
+    records = chunk.records[rows]
     names = ("kind", "function", "phase", "address", "length", "value")
-    columns = (chunk.column(name)[rows].tolist() for name in names)
-    return map(_Event, rows.tolist(), *columns)
+    return map(_Event, rows.tolist(), *(records[name].tolist() for name in names))
 
 
 def _see_snapshot(of: _Function, chunk: Chunk, row: int) -> None:
@@ -152,11 +160,14 @@ def _see_snapshot(of: _Function, chunk: Chunk, row: int) -> None:
 def _write(of: _Function, event: _Event, position: int) -> bool:
     """Carry out a config write; whether it can have moved or enabled a window."""
     offset, length = event.offset, event.length
-    if of.header is None or offset + length > _HEADER_BYTES:
+    if of.header is None:
         return False
     value = event.value & ((1 << 8 * length) - 1)
-    of.windows = None
-    of.header[offset : offset + length] = value.to_bytes(length, "little")
+    told = value.to_bytes(length, "little")
+    # Of BARs it matters who wrote them last, too.
+    if offset >= _BAR0 or of.header[offset : offset + length] != told:
+        of.windows = None
+    of.header[offset : offset + length] = told
     if _BAR0 <= offset < _BAR0 + 24:
         of.since[(offset - _BAR0) // 4] = position
         return True
@@ -177,6 +188,8 @@ def _decoded(function: int, of: _Function) -> Iterator[_Window]:
     if of.header is None:
         return
     command = of.dword(_COMMAND)
+    if not command & (_IO_ENABLE | _MEMORY_ENABLE):
+        return
     for bar, (length, flags) in of.bars.items():
         if not length or length & (length - 1) or bar > BAR_ROM:
             continue

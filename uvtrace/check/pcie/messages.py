@@ -106,7 +106,14 @@ _IS: Final = _by_kind(
     message=tuple(Kind(kind) for kind in range(Kind.CONFIG_READ, Kind.INTX_DEASSERT + 1)),
     ends_all=(Kind.RESET, Kind.UNBIND),
 )
-_NOT_EXECUTED: Final = np.uint32(Flag.OUTSIDE | Flag.STALE | Flag.IMPORTED)
+NOT_EXECUTED: Final = np.uint32(Flag.OUTSIDE | Flag.STALE | Flag.IMPORTED)
+"""Flags of what is no message on the bus."""
+
+
+def kinds_that_are(name: str) -> NDArray[np.bool_]:
+    """By kind, whether its records can be what is asked for: ``posted``, ``read``, ``write``,
+    ``by_device``, ``ends_all``, …"""
+    return _IS[name]
 
 
 def transactions(kind: NDArray[np.uint8], phase: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -191,7 +198,7 @@ def _ends(
     end[far & given_up] = End.DROPPED
     # The host's own refusal, and its own answer after a timeout, never were on the bus.
     absent = ~far & ((status == Status.TIMEOUT) | (~to_host & (status == Status.REFUSED)))
-    end[absent | ((flags & _NOT_EXECUTED) != 0) | (transaction == NO_TRANSACTION)] = 0
+    end[absent | ((flags & NOT_EXECUTED) != 0) | (transaction == NO_TRANSACTION)] = 0
     over = _IS["ends_all"][records["kind"]] & (records["phase"] != Phase.REQUEST)
     end[over] = End.ALL_DROPPED
     return end
