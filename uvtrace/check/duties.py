@@ -163,6 +163,8 @@ class Duties:
         opening = len(found.rows(self._marks[0][0]))
         if not opening and not self._live() and not self._is_told(found, lost):
             return np.zeros(0, BROKEN)
+        if self.obligation.deadline_ns is None and not self._is_concerned(found, lost):
+            return np.zeros(0, BROKEN)
         events = self._events(chunk, found, lost, latest_ns, before_ns)
         self._make_room(opening)
         broken = np.zeros(self._live() + opening, BROKEN)
@@ -171,6 +173,10 @@ class Duties:
         tallies = self.closed, self.unsure
         count = _follow(self._open, events, by_key, ends, broken, *tallies)
         return _described(broken[:count], chunk)
+
+    def _is_concerned(self, found: Found, lost: tuple[Rows, NDArray[np.int64]]) -> bool:
+        """Whether anything happens to its duties, or to what its keys remember."""
+        return len(lost[0]) > 0 or any(len(found.rows(number)) for number, _ in self._marks)
 
     def _is_told(self, found: Found, lost: tuple[Rows, NDArray[np.int64]]) -> bool:
         """Whether what its keys remember may change."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import repeat
 from typing import Final, NamedTuple
 
@@ -44,7 +45,8 @@ _LAST_OF_HEADER: Final = 0x3F
 _MSI_ON, _MSIX_ON = 1 << 0, 1 << 15
 _RETRY_ID: Final = 0x0001
 _ACCESS_MAX: Final = 8
-_SPACE: Final = 4096
+_REMEMBERED: Final = 1 << 12
+"""Accesses of which it is remembered what they carry."""
 _READ, _WRITE = int(Kind.CONFIG_READ), int(Kind.CONFIG_WRITE)
 _RESET, _SNAPSHOT = int(Kind.RESET), int(Kind.SNAPSHOT)
 _REQUEST, _COMPLETION = int(Phase.REQUEST), int(Phase.COMPLETION)
@@ -73,6 +75,31 @@ class _Event(NamedTuple):
         return self.value >> 8 * (at - self.offset) & (1 << 8 * size) - 1
 
 
+def _other_places(msi_at: int, msix_at: int) -> list[tuple[int, int]]:
+    found = [(_COMMAND, 2)]
+    if msi_at >= 0:
+        found += [(msi_at + 2, 2), (msi_at + 4, 4)]
+    if msix_at >= 0:
+        found.append((msix_at + 2, 2))
+    return found
+
+
+@lru_cache(_REMEMBERED)
+def _carried(
+    offset: int, width: int, msi_at: int, msix_at: int
+) -> tuple[tuple[int, int, int], ...]:
+    """Offset, place in the value, and mask of what is followed and an access carries.
+
+    Drivers make the same accesses again and again.
+    """
+    places = [*((at, 4) for at in _BARS), *_other_places(msi_at, msix_at)]
+    return tuple(
+        (at, 8 * (at - offset), (1 << 8 * size) - 1)
+        for at, size in places
+        if offset <= at and at + size <= offset + width
+    )
+
+
 @dataclass
 class _Function:
     """What is known of one function."""
@@ -98,8 +125,6 @@ class _Function:
     lost_since: int = -1
     resetting: int = -1
     retried: int = -1
-    carried: dict[tuple[int, int], tuple[tuple[int, int, int], ...]] = field(default_factory=dict)
-    """By offset and width of an access what it carries of what is followed, once it is known."""
 
     # ------------------------------------------------------------------ events
 
@@ -171,20 +196,7 @@ class _Function:
     # ----------------------------------------------------------------- helpers
 
     def _carried(self, event: _Event) -> tuple[tuple[int, int, int], ...]:
-        """Offset, place in the value, and mask of what is followed and an access carries."""
-        offset, width = event.offset, event.width
-        carried = self.carried.get((offset, width))
-        if carried is None:
-            places = [*((at, 4) for at in _BARS), *self.other_places()]
-            carried = tuple(
-                (at, 8 * (at - offset), (1 << 8 * size) - 1)
-                for at, size in places
-                if offset <= at and at + size <= offset + width
-            )
-            # A damaged trace can tell any offset and width.
-            if offset < _SPACE and width <= _ACCESS_MAX:
-                self.carried[offset, width] = carried
-        return carried
+        return _carried(event.offset, event.width, self.msi_at, self.msix_at)
 
     def _told(self, event: _Event) -> list[tuple[int, int]]:
         """Offset and value of what is followed and an access carries."""
@@ -192,12 +204,7 @@ class _Function:
 
     def other_places(self) -> list[tuple[int, int]]:
         """Offset and size of what is followed besides BARs."""
-        found = [(_COMMAND, 2)]
-        if self.msi_at >= 0:
-            found += [(self.msi_at + 2, 2), (self.msi_at + 4, 4)]
-        if self.msix_at >= 0:
-            found.append((self.msix_at + 2, 2))
-        return found
+        return _other_places(self.msi_at, self.msix_at)
 
     def _switch(self, at: int) -> int:
         """The bit that turns on what a register is about; 0 where it is an address."""
