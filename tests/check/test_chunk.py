@@ -89,3 +89,17 @@ def test_rows_of_kinds_are_those_whose_record_is_of_one_of_them(
     chunk = Chunk(records, 0, Losses.none(len(kinds)), lambda _: b"")
     assert chunk.rows(asked).tolist() == [row for row, kind in enumerate(kinds) if kind in asked]
     assert chunk.kinds == frozenset(kinds)
+
+
+def test_a_field_of_the_union_is_the_same_of_few_rows_and_of_all() -> None:
+    random, count = np.random.default_rng(5), 400
+    records = make_records(count)
+    records["raw"] = random.bytes(40)
+    records["kind"] = random.choice(np.array(list(Kind)), count)
+    few = np.flatnonzero(random.random(count) < 0.3)
+    for name in ("bar", "vector", "offset", "iomap", "direction", "result", "topic"):
+        chunk = Chunk(records, 0, Losses.none(count), lambda _: b"")
+        told = chunk.take(name, few)
+        assert told.any()
+        assert told.tolist() == chunk.column(name)[few].tolist()
+        assert told.dtype == chunk.column(name).dtype

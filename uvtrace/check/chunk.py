@@ -28,6 +28,21 @@ _SORTED: Final = 8
 """Rows of several kinds that are fewer than one in so many are sorted, not looked for."""
 
 
+_FEW: Final = 2
+"""Fields of the union are read of fewer rows than one in so many, and else of all at once."""
+
+
+def _uses(view: str) -> NDArray[np.bool_]:
+    """By kind, whether its records have a member of the union."""
+    table = np.zeros(256, bool)
+    table[list(kinds_of(view))] = True
+    return table
+
+
+_USES: Final = {view: _uses(view) for view in VIEW_FIELDS}
+_OF_UNION: Final = frozenset(name for fields in VIEW_FIELDS.values() for name in fields)
+
+
 class _Told(NamedTuple):
     """A column of some rows, as a pass told it; the others hold ``fill``."""
 
@@ -153,6 +168,8 @@ class Chunk:
                 return self._take_told(name, rows)
             if name in self._placed:
                 return self._take_placed(name, rows)
+            if rows is not None and name in _OF_UNION and len(rows) * _FEW < len(self):
+                return self._take_of_union(name, rows)
         column = self.column(name)
         return column if rows is None else column[rows]
 
@@ -340,6 +357,14 @@ class Chunk:
             column = np.ascontiguousarray(part)
             return column.view(dtype) if dtype.itemsize == column.itemsize else column
         return self._of_union(name, dtype)
+
+    def _take_of_union(self, name: str, rows: Rows) -> Array:
+        kind, column = self.kind[rows], np.zeros(len(rows), ALL[name].dtype)
+        for view, fields in VIEW_FIELDS.items():
+            if name in fields:
+                own = _USES[view][kind]
+                column[own] = view_of(self.records, view)[fields[name]][rows[own]]
+        return column
 
     def _of_union(self, name: str, dtype: np.dtype[Any]) -> Array:
         column = np.zeros(len(self), dtype)
