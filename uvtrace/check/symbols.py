@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Rows
 from uvtrace.check.compiled import loop
+
+_ROOM: Final = 32
+"""Symbols that there is room for to begin with: most automata have fewer."""
 
 
 class Symbols:
@@ -24,8 +28,8 @@ class Symbols:
 
     def __init__(self, guards: int) -> None:
         self.count = 1
-        self._values = np.zeros((1, guards), np.uint8)
-        self._following = np.full((1, 2 * guards), -1, np.int32)
+        self._values = np.zeros((_ROOM, guards), np.uint8)
+        self._following = np.full((_ROOM, 2 * guards), -1, np.int32)
 
     @property
     def values(self) -> NDArray[np.uint8]:
