@@ -116,13 +116,13 @@ class WindowsPass:
         every = [w for f, of in self._functions.items() for w in _windows(f, of)]
         for one in own:
             for other in every:
-                same = (other.function, other.bar) == (one.function, one.bar)
-                begin = max(one.begin, other.begin)
-                if not same and other.io == one.io and begin < min(one.end, other.end):
+                if other.begin >= one.end or one.begin >= other.end or other.io != one.io:
+                    continue
+                if (other.function, other.bar) != (one.function, one.bar):
                     yield "clash_bar", one.bar
                     yield "clash_other_bar", other.bar
                     yield "clash_other_function", other.function
-                    yield "clash_address", begin
+                    yield "clash_address", max(one.begin, other.begin)
                     yield "clash_other_since", other.since
                     return
 
