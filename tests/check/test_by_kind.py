@@ -52,7 +52,8 @@ EDGES = (0, 1, 2, 7, 63, 64, 65, 2**31, 2**63 - 1)
 def chunk_of(count: int, seed: int, *, functions: tuple[int, ...] = (0, 1, 7)) -> Chunk:
     """Events with values at the edges, of some functions and of some that there are not."""
     chance = np.random.default_rng(seed)
-    records = make_records(count, kind=3)
+    # As in a file: not one after the other without a gap.
+    records = make_records(2 * count, kind=3)[::2]
     records["kind"] = chance.choice(KINDS, count)
     records["function"] = chance.choice([*functions, FUNCTION_NONE], count)
     chunk = Chunk(records, 0, Losses.none(count), lambda _: b"")
@@ -168,7 +169,9 @@ def test_the_machine_code_judges_as_the_numpy_program_does(
 ) -> None:
     chunk, parameters = chunk_of(count, seed), {"limit": seed}
     singles = [single(a, v, whole=whole, kinds=kinds) for a, v, whole, kinds in declared]
-    found = ByKind(singles, Program(parameters), FUNCTIONS).judge(chunk)
+    judging = ByKind(singles, Program(parameters), FUNCTIONS)
+    found = judging.judge(chunk)
+    judging.count()
     for number, one in enumerate(singles):
         hits = found.get(number, np.zeros(0, np.int64)).tolist()
         judged = hits, one.checked.tolist(), one.unknown.tolist()
@@ -182,6 +185,7 @@ def test_counts_add_up_over_chunks() -> None:
     for seed in range(3):
         chunk = chunk_of(700, seed)
         judging.judge(chunk)
+        judging.count()
         known = (chunk.kind == 3) & (chunk.column("switch") >= 0)
         expected += [np.count_nonzero(known & (chunk.function == f)) for f in range(FUNCTIONS)]
     assert one.checked[:FUNCTIONS].tolist() == expected.tolist()

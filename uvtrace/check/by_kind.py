@@ -16,7 +16,7 @@ from uvtrace.check.expression import Truth
 from uvtrace.check.flat import Flat
 from uvtrace.check.native import store
 from uvtrace.check.native.access import Access, How, Source, address_of, asked, groups_of, joined
-from uvtrace.check.native.code import Code, compiled, processor
+from uvtrace.check.native.code import Code, compiled, loaded, processor
 from uvtrace.check.native.function import Sizes, assembly_of
 from uvtrace.check.native.plan import Output, What, planned
 from uvtrace.check.program import Program
@@ -121,13 +121,32 @@ class _Outputs:
         return conjuncts - unsure, unsure
 
 
-class _Made(NamedTuple):
-    """Code that is ready, and how it reads the columns."""
+class _Plan(NamedTuple):
+    """What code there is, or is to be, and how it reads the columns."""
 
     accesses: tuple[Access, ...]
     groups: tuple[int, ...]
-    told: Told
-    code: Code
+
+
+class _Counts(NamedTuple):
+    """What the code counts, by function; the last is the trace.
+
+    Attributes:
+        judged: by counter, shape (functions + 1, counters).
+        unknown: by output, what may break its rule, shape (functions + 1, outputs).
+        doubted: what of that was counted as judged.
+    """
+
+    judged: NDArray[np.int64]
+    unknown: NDArray[np.int64]
+    doubted: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, told: Told, functions: int) -> _Counts:
+        """Nothing counted yet."""
+        counters, outputs = len(told.counters), len(told.outputs)
+        shapes = counters, outputs, outputs
+        return cls(*(np.zeros((functions + 1, count), np.int64) for count in shapes))
 
 
 class OfKind:
@@ -139,80 +158,101 @@ class OfKind:
     """
 
     def __init__(self, kind: int, rules: Rules) -> None:
+        self.function = f"judge_{kind}"
         self._kind = kind
         self._rules = rules
         self._names: tuple[str, ...] = rules.columns_of(kind)
-        self._made: _Made | None = None
+        self._plan: _Plan | None = None
+        self._told = Told([], [], [])
+        self._counts = _Counts.of(self._told, rules.functions)
+        self._code: Code | None = None
 
-    def judge(self, chunk: Chunk, rows: Rows, room: Room) -> dict[int, Rows]:
-        """Judge the events of some rows, and count.
+    def use(self, code: Code) -> None:
+        """Judge by code that :meth:`fit` gave."""
+        self._code = code
+
+    def count(self) -> None:
+        """Tell the rules of the events that were judged since this was last done."""
+        counts, singles = self._counts, self._rules.singles
+        for counter, numbers in enumerate(self._told.counters):
+            for number in numbers:
+                singles[number].checked[:] += counts.judged[:, counter]
+        for output, numbers in enumerate(self._told.outputs):
+            for number in numbers:
+                singles[number].checked[:] -= counts.doubted[:, output]
+                singles[number].unknown[:] += counts.unknown[:, output]
+        self._counts = _Counts.of(self._told, self._rules.functions)
+
+    def fit(self, sources: Sequence[Source]) -> bytes | None:
+        """Code that can read the columns where they lie; None: that which is used can."""
+        accesses = tuple(source.access for source in sources)
+        groups = groups_of(source.places_address for source in sources)
+        plan = self._plan
+        if plan is not None:
+            if plan.accesses == accesses and plan.groups == groups:
+                return None
+            # What can be read is not made less: chunks differ by what there is in them.
+            accesses = tuple(map(joined, plan.accesses, accesses))
+            placed = [each.how == How.PLACED for each in accesses]
+            if plan.accesses == accesses and _is_as_fine(plan.groups, groups, placed):
+                return None
+            groups = groups_of(zip(plan.groups, groups, strict=True))
+        self._plan = _Plan(accesses, groups)
+        return self._made(self._plan)
+
+    def sources(self, chunk: Chunk, rows: Rows) -> list[Source]:
+        """Where the columns lie."""
+        return [chunk.source(name, self._kind, rows) for name in self._names]
+
+    def judge(
+        self, chunk: Chunk, rows: Rows, sources: Sequence[Source], room: Room
+    ) -> dict[int, Rows]:
+        """Judge the events of some rows; :meth:`count` tells how many.
+
+        Args:
+            chunk: in which they are.
+            rows: all rows of the kind.
+            sources: where the columns lie.
+            room: for what is found.
 
         Returns:
             The rows that break a rule, ascending, by the rule's number.
         """
-        sources = [chunk.source(name, self._kind, rows) for name in self._names]
-        made = self._fitting(sources)
-        told, functions = made.told, self._rules.functions
-        counts = np.zeros((functions + 1, len(told.counters)), np.int64)
-        unsure = np.zeros((2, functions + 1, len(told.outputs)), np.int64)
+        assert self._plan is not None
+        assert self._code is not None
+        told, functions = self._told, self._rules.functions
         begins = room.for_rows(len(told.outputs), len(rows))
         ends = begins.copy()
-        columns, kept = _read_by(made, chunk, rows, self._names, sources)
-        arguments = np.array(
-            [
-                *(address_of(chunk.records), address_of(rows), len(rows), chunk.first, functions),
-                *(address_of(counts), address_of(unsure[0]), address_of(unsure[1])),
-                *(address_of(ends), *columns),
-            ],
-            np.int64,
-        )
-        made.code(arguments)
+        columns, kept = _read_by(self._plan, chunk, rows, self._names, sources)
+        arguments = [
+            *(address_of(chunk.records), chunk.records.strides[0]),
+            *(address_of(rows), len(rows), chunk.first, functions),
+            *map(address_of, (*self._counts, ends)),
+            *columns,
+        ]
+        self._code(np.array(arguments, np.int64))
         del kept
-        self._count(told, counts, unsure)
         found = dict.fromkeys(told.every, rows)
         for output in np.flatnonzero(ends != begins).tolist():
             own = room.taken(int(begins[output]), int(ends[output]))
             found |= dict.fromkeys(told.outputs[output], own)
         return found
 
-    def _count(self, told: Told, counts: NDArray[np.int64], unsure: NDArray[np.int64]) -> None:
-        for counter in np.flatnonzero(counts.any(axis=0)).tolist():
-            for number in told.counters[counter]:
-                self._rules.singles[number].checked[:] += counts[:, counter]
-        for output in np.flatnonzero(unsure[0].any(axis=0)).tolist():
-            for number in told.outputs[output]:
-                single = self._rules.singles[number]
-                single.unknown[:] += unsure[0, :, output]
-                single.checked[:] -= unsure[1, :, output]
-
-    def _fitting(self, sources: Sequence[Source]) -> _Made:
-        """Code that can read the columns where they lie."""
-        accesses = tuple(source.access for source in sources)
-        groups = groups_of(source.places_address for source in sources)
-        made = self._made
-        if made is None:
-            made = self._made = self._make(accesses, groups)
-        elif made.accesses != accesses or made.groups != groups:
-            # What it can read is not made less: chunks differ by what there is in them.
-            both = tuple(map(joined, made.accesses, accesses))
-            apart = groups_of(zip(made.groups, groups, strict=True))
-            placed = [each.how == How.PLACED for each in both]
-            if both != made.accesses or not _is_as_fine(made.groups, groups, placed):
-                made = self._made = self._make(both, apart)
-        return made
-
-    def _make(self, accesses: tuple[Access, ...], groups: tuple[int, ...]) -> _Made:
-        key = store.key_of(processor(), self._rules.digest, self._kind, accesses, groups)
+    def _made(self, plan: _Plan) -> bytes:
+        key = store.key_of(processor(), self._rules.digest, self._kind, plan)
         kept = store.load(key)
         if kept is None:
-            told, text = self._written(accesses, groups)
+            told, text = self._written(plan)
             kept = json.dumps(told).encode() + b"\n" + compiled(text)
             store.save(key, kept)
         head, _, code = kept.partition(b"\n")
-        return _Made(accesses, groups, Told(*json.loads(head)), Code(code))
+        self.count()
+        self._told = Told(*json.loads(head))
+        self._counts = _Counts.of(self._told, self._rules.functions)
+        return code
 
-    def _written(self, accesses: tuple[Access, ...], groups: tuple[int, ...]) -> tuple[Told, str]:
-        named = dict(zip(self._names, accesses, strict=True))
+    def _written(self, plan: _Plan) -> tuple[Told, str]:
+        named = dict(zip(self._names, plan.accesses, strict=True))
         constants = {
             name: access.fill
             for name, access in named.items()
@@ -225,8 +265,9 @@ class OfKind:
                 outputs.add(number, single)
         told = outputs.told
         sizes = Sizes(len(told.counters), len(told.outputs))
-        grouped = dict(zip(self._names, groups, strict=True))
-        return told, assembly_of(flat, planned(flat, outputs.asked), sizes, named, grouped)
+        grouped = dict(zip(self._names, plan.groups, strict=True))
+        steps = planned(flat, outputs.asked)
+        return told, assembly_of(self.function, flat, steps, sizes, named, grouped)
 
 
 def _is_as_fine(one: Sequence[int], other: Sequence[int], chosen: Sequence[bool]) -> bool:
@@ -238,20 +279,23 @@ def _is_as_fine(one: Sequence[int], other: Sequence[int], chosen: Sequence[bool]
 
 
 def _read_by(
-    made: _Made, chunk: Chunk, rows: Rows, names: Sequence[str], sources: Sequence[Source]
+    plan: _Plan, chunk: Chunk, rows: Rows, names: Sequence[str], sources: Sequence[Source]
 ) -> tuple[list[int], list[Source]]:
     """The addresses of columns, and of the groups of places; and what must be kept meanwhile."""
     used: list[Source] = []
-    for name, source, access in zip(names, sources, made.accesses, strict=True):
+    for name, source, access in zip(names, sources, plan.accesses, strict=True):
         if source.access == access:
             used.append(source)
         elif access.how == How.ASKED:
             values = np.ascontiguousarray(chunk.take(name, rows), access.counts)
             used.append(Source.of(asked(access.counts), values))
+        elif access.how == How.ROW:
+            values = np.full(len(chunk), source.access.fill, access.counts)
+            used.append(Source.of(access, values))
         else:
             used.append(Source.of(access, rows[:0], chunk.nowhere))
-    places = [0] * (max(made.groups, default=-1) + 1)
-    for group, source in zip(made.groups, used, strict=True):
+    places = [0] * (max(plan.groups, default=-1) + 1)
+    for group, source in zip(plan.groups, used, strict=True):
         places[group] = source.places_address or places[group]
     return [*(source.address for source in used), *places], used
 
@@ -328,22 +372,43 @@ class ByKind:
         self._room = Room()
 
     def judge(self, chunk: Chunk) -> dict[int, Rows]:
-        """Judge the events of a chunk.
+        """Judge the events of a chunk; :meth:`count` tells how many.
 
         Returns:
             The rows that break a rule, ascending, by the rule's number; the numbers ascend.
         """
-        if self._rules is None:
-            self._rules = Rules(self._singles, self._program, self._functions)
+        kinds = {kind: self._of_kind(kind) for kind in sorted(chunk.kinds)}
+        sources = {kind: of.sources(chunk, chunk.rows({kind})) for kind, of in kinds.items()}
+        self._fit(kinds, sources)
         found: dict[int, list[Rows]] = {}
-        for kind in sorted(chunk.kinds):
-            of = self._of.get(kind)
-            if of is None:
-                of = self._of[kind] = OfKind(kind, self._rules)
-            for number, rows in of.judge(chunk, chunk.rows({kind}), self._room).items():
+        for kind, of in kinds.items():
+            told = of.judge(chunk, chunk.rows({kind}), sources[kind], self._room)
+            for number, rows in told.items():
                 found.setdefault(number, []).append(rows)
         return {number: _merged(found[number]) for number in sorted(found)}
 
+    def count(self) -> None:
+        """Tell the rules how many events were judged."""
+        for of in self._of.values():
+            of.count()
+
+    def _of_kind(self, kind: int) -> OfKind:
+        if self._rules is None:
+            self._rules = Rules(self._singles, self._program, self._functions)
+        if kind not in self._of:
+            self._of[kind] = OfKind(kind, self._rules)
+        return self._of[kind]
+
+    def _fit(self, kinds: Mapping[int, OfKind], sources: Mapping[int, list[Source]]) -> None:
+        made = {kind: of.fit(sources[kind]) for kind, of in kinds.items()}
+        new = {kinds[kind].function: code for kind, code in made.items() if code is not None}
+        if new:
+            codes = loaded(new)
+            for of in kinds.values():
+                if of.function in codes:
+                    of.use(codes[of.function])
+
 
 def _merged(parts: list[Rows]) -> Rows:
-    return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
+    # Parts that ascend are merged, not sorted.
+    return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts), kind="stable")

@@ -80,7 +80,7 @@ class Chunk:
         losses: Losses,
         payload: Callable[[int], bytes],
     ) -> None:
-        self.records = np.ascontiguousarray(records)
+        self.records = records
         self.first = first
         self.losses = losses
         self.payload = payload

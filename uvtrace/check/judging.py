@@ -207,6 +207,7 @@ class Judgement:
 
     def finish(self, last: int) -> None:
         """The trace has ended, with the event at position ``last``."""
+        self._by_kind.count()
         for tally, duties, _ in self._duties:
             self._tell_broken(tally.rule, duties.finish(), last)
             if tally.rule.applies is TRUE:

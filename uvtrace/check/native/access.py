@@ -88,18 +88,18 @@ _NOTHING: Final = np.zeros(1, np.int64)
 
 def address_of(array: NDArray[Any]) -> int:
     """Where an array begins in memory."""
-    address: int = array.__array_interface__["data"][0]
-    return address
+    return array.ctypes.data
 
 
 def joined(one: Access, other: Access) -> Access:
     """An access by which both can be read."""
     if one == other:
         return one
-    for constant, placed in ((one, other), (other, one)):
-        if (constant.how, placed.how) == (How.CONSTANT, How.PLACED):
-            same = constant.fill == placed.fill and constant.counts == placed.counts
-            return placed if same else asked(placed.counts)
+    for constant, varying in ((one, other), (other, one)):
+        if constant.how == How.CONSTANT and constant.counts == varying.counts:
+            same = varying.how == How.PLACED and constant.fill == varying.fill
+            if same or varying.how == How.ROW:
+                return varying
     return asked(other.counts)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -13,30 +13,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.native.access import address_of
-from uvtrace.check.native.function import NAME
 
 _EFFORT: Final = 2
-"""How hard LLVM tries: as compilers do by default."""
+"""How hard the code generator tries: as by default. What passes over the assembly language would
+find is written as they would leave it; they take longer than all the rest, and gain nothing."""
 _SIGNATURE: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 class Code:
-    """A compiled function, ready to be called.
+    """A compiled function, ready to be called."""
 
-    Args:
-        compiled: what :func:`compiled` gave for this processor.
-    """
-
-    def __init__(self, compiled: bytes) -> None:
-        # The engine owns the code's memory, and the machine that it is given.
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(compiled))
-        self._engine.finalize_object()
-        self._call: Callable[[int], None] = _SIGNATURE(self._engine.get_function_address(NAME))
+    def __init__(self, engine: Any, name: str) -> None:
+        # The engine owns the code's memory.
+        self._engine = engine
+        self._call: Callable[[int], None] = _SIGNATURE(engine.get_function_address(name))
 
     def __call__(self, arguments: NDArray[np.int64]) -> None:
         """Call it; see :class:`uvtrace.check.native.function.Argument`."""
         self._call(address_of(arguments))
+
+
+def loaded(objects: Mapping[str, bytes]) -> dict[str, Code]:
+    """Functions by their names.
+
+    Args:
+        objects: by the function's name what :func:`compiled` gave for this processor.
+    """
+    # It owns the machine that it is given, too.
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
+    for content in objects.values():
+        engine.add_object_file(llvm.ObjectFileRef.from_data(content))
+    engine.finalize_object()
+    return {name: Code(engine, name) for name in objects}
 
 
 def compiled(assembly: str) -> bytes:
@@ -45,11 +53,6 @@ def compiled(assembly: str) -> bytes:
     module = llvm.parse_assembly(assembly)
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
-    options = llvm.create_pipeline_tuning_options(speed_level=_EFFORT)
-    # One event after the other: their fields lie too far apart for several at a time.
-    options.loop_vectorization = options.loop_unrolling = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
     made: bytes = machine.emit_object(module)
     return made
 
@@ -61,6 +64,7 @@ def processor() -> str:
     return f"{version} {_machine().triple} {llvm.get_host_cpu_name()} {_features()}"
 
 
+@cache
 def _features() -> str:
     features: str = llvm.get_host_cpu_features().flatten()
     return features

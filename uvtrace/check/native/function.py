@@ -14,30 +14,32 @@ from uvtrace.check.native.plan import Output, Step, Switch, Test, What
 from uvtrace.check.native.values import Frame, Values
 from uvtrace.trace.layout import RECORD, RECORD_SIZE
 
-NAME: Final = "judge"
+_AHEAD: Final = 12
+"""Events ahead whose records are fetched: those of other kinds lie between them."""
 
 
 class Argument(IntEnum):
     """What the function is given, in an array of 64 bits each.
 
-    The addresses of the first record, of the judged rows (int64) and their number; the position of
-    the chunk's first record; how many functions there are; the addresses of the counts (int64,
-    shape (functions + 1, counters); the last is the trace), of how many events a violation may
-    concern, and of those among them that were counted (shape (functions + 1, outputs)); and of the
-    addresses at which the outputs' next rows are written. The columns' addresses follow, and those
-    of the groups of places.
+    The address of the first record, and the bytes from one to the next; the address of the judged
+    rows (int64), and their number; the position of the chunk's first record; how many functions
+    there are; the addresses of the counts (int64, shape (functions + 1, counters); the last is the
+    trace), of how many events a violation may concern, and of those among them that were counted
+    (shape (functions + 1, outputs)); and of the addresses at which the outputs' next rows are
+    written. The columns' addresses follow, and those of the groups of places.
     """
 
     RECORDS = 0
-    ROWS = 1
-    COUNT = 2
-    FIRST = 3
-    FUNCTIONS = 4
-    COUNTS = 5
-    UNKNOWN = 6
-    COUNTED = 7
-    ENDS = 8
-    COLUMNS = 9
+    STRIDE = 1
+    ROWS = 2
+    COUNT = 3
+    FIRST = 4
+    FUNCTIONS = 5
+    COUNTS = 6
+    UNKNOWN = 7
+    COUNTED = 8
+    ENDS = 9
+    COLUMNS = 10
 
 
 class Sizes(NamedTuple):
@@ -57,7 +59,17 @@ loop:
   %index = phi i64 [ 0, %entry ], [ %following, %next ]
   %row_at = getelementptr i64, ptr %rows, i64 %index
   %row = load i64, ptr %row_at, align 8, !invariant.load !0
-  %record = mul i64 %row, {record_size}
+  %later = add i64 %index, {ahead}
+  %is_there = icmp slt i64 %later, %count
+  %later_index = select i1 %is_there, i64 %later, i64 %index
+  %later_at = getelementptr i64, ptr %rows, i64 %later_index
+  %later_row = load i64, ptr %later_at, align 8, !invariant.load !0
+  %later_offset = mul i64 %later_row, %stride
+  %later_record = getelementptr i8, ptr %records, i64 %later_offset
+  call void @llvm.prefetch.p0(ptr %later_record, i32 0, i32 3, i32 1)
+  %later_half = getelementptr i8, ptr %later_record, i64 {half}
+  call void @llvm.prefetch.p0(ptr %later_half, i32 0, i32 3, i32 1)
+  %record = mul i64 %row, %stride
   %position = add i64 %row, %first
   %owner_offset = add i64 %record, {function_offset}
   %owner_at = getelementptr i8, ptr %records, i64 %owner_offset
@@ -75,11 +87,13 @@ next:
 end:
   ret void
 }
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 !0 = !{}
 """
 
 
 def assembly_of(
+    name: str,
     flat: Flat,
     steps: Iterable[Step],
     sizes: Sizes,
@@ -89,6 +103,7 @@ def assembly_of(
     """The function's text.
 
     Args:
+        name: of the function.
         flat: the parts of the terms.
         steps: what it does with an event.
         sizes: how many counters and outputs there are.
@@ -99,9 +114,10 @@ def assembly_of(
     writer = _Writer(flat, sizes, Frame(accesses, arguments.columns, arguments.places))
     writer.steps(tuple(steps))
     head = _HEAD.format(
-        name=NAME,
+        name=name,
         arguments=arguments.text(),
-        record_size=RECORD_SIZE,
+        half=RECORD_SIZE // 2,
+        ahead=_AHEAD,
         function_offset=offset_of("function"),
     )
     return f"{head}{writer.assembly.text()}\n{_TAIL}"
@@ -120,6 +136,7 @@ class _Arguments:
         self._lines: list[str] = []
         for name, at, type_ in (
             ("records", Argument.RECORDS, "ptr"),
+            ("stride", Argument.STRIDE, "i64"),
             ("rows", Argument.ROWS, "ptr"),
             ("count", Argument.COUNT, "i64"),
             ("first", Argument.FIRST, "i64"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ _MASKS: Final[dict[str, Callable[[Tables], Words]]] = {
     "reset_value": lambda tables: tables.reset,
 }
 
+_UNTOLD: Final = {"can_be_all_ones": 1}
+"""What columns hold where nothing is known of the registers, if not 0."""
+
 
 class FieldsPass:
     """Fills ``columns.fields``.
@@ -55,56 +58,52 @@ class FieldsPass:
 
     def run(self, chunk: Chunk) -> None:
         """Tell how to fill the columns of one chunk, when they are asked for."""
+        if self._map is None:
+            nothing = np.zeros(0, np.int64)
+            for column in self.columns:
+                chunk.put_rows(column.name, nothing, nothing, _UNTOLD.get(column.name, 0))
+            return
         for name in _MASKS:
-            chunk.put_filler(name, partial(self._bits, chunk, name))
-        chunk.put_filler("can_be_all_ones", lambda rows: self._ones(chunk, rows))
-        chunk.put_filler("is_mask_register", lambda rows: self._masking(chunk, rows))
-        chunk.put_filler("is_whole_register", lambda rows: self._whole(chunk, rows))
+            chunk.put_filler(name, partial(self._bits, chunk, self._map, name))
+        chunk.put_filler("can_be_all_ones", partial(_can_be_all_ones, chunk, self._map))
+        chunk.put_filler("is_mask_register", partial(_is_mask_register, chunk, self._map))
+        chunk.put_filler("is_whole_register", partial(_is_whole_register, chunk, self._map))
 
-    def _elements(self, chunk: Chunk, rows: Rows) -> NDArray[np.int32]:
-        if self._map is None:
-            return np.full(len(rows), -1, np.int32)
-        found = self._map.lookup(
-            chunk.column("bar")[rows],
-            chunk.column("offset")[rows],
-            (chunk.column("flags")[rows] & np.uint32(Flag.WRITE)) != 0,
-        )
-        found[~np.isin(chunk.kind[rows], _ACCESSES)] = -1
-        return found
-
-    def _bits(self, chunk: Chunk, name: str, rows: Rows) -> Words:
-        element = self._elements(chunk, rows)
-        if self._map is None:
-            return np.zeros(len(rows), np.uint64)
-        inside = chunk.column("offset")[rows] - self._map.tables.offset[element]
+    def _bits(self, chunk: Chunk, registers: RegisterMap, name: str, rows: Rows) -> Words:
+        element = _elements(chunk, registers, rows)
+        inside = chunk.take("offset", rows) - registers.tables.offset[element]
         shift = np.minimum(inside, 7).astype(np.uint64) * np.uint64(8)
-        carried = _ones(chunk.column("width")[rows])
+        carried = _ones(chunk.take("width", rows))
         bits: Words = self._masks[name][element] >> shift & carried
         bits[element < 0] = 0
         return bits
 
-    def _ones(self, chunk: Chunk, rows: Rows) -> NDArray[Any]:
-        element = self._elements(chunk, rows)
-        if self._map is None:
-            return np.ones(len(rows), np.int8)
-        never = self._map.tables.surprise_ones[element] & (element >= 0)
-        return (~never).astype(np.int8)
 
-    def _masking(self, chunk: Chunk, rows: Rows) -> NDArray[Any]:
-        element = self._elements(chunk, rows)
-        if self._map is None:
-            return np.zeros(len(rows), np.int8)
-        return (self._map.tables.mask_clear[element] & (element >= 0)).astype(np.int8)
+def _elements(chunk: Chunk, registers: RegisterMap, rows: Rows) -> NDArray[np.int32]:
+    writes = (chunk.take("flags", rows) & np.uint32(Flag.WRITE)) != 0
+    found = registers.lookup(chunk.take("bar", rows), chunk.take("offset", rows), writes)
+    found[~np.isin(chunk.kind[rows], _ACCESSES)] = -1
+    return found
 
-    def _whole(self, chunk: Chunk, rows: Rows) -> NDArray[Any]:
-        element = self._elements(chunk, rows)
-        if self._map is None:
-            return np.zeros(len(rows), np.int8)
-        tables = self._map.tables
-        starts = chunk.column("offset")[rows] == tables.offset[element]
-        fits = chunk.column("width")[rows].astype(np.int64) * 8 == tables.width[element]
-        whole: NDArray[np.bool_] = starts & fits & (element >= 0)
-        return whole.astype(np.int8)
+
+def _can_be_all_ones(chunk: Chunk, registers: RegisterMap, rows: Rows) -> NDArray[np.int8]:
+    element = _elements(chunk, registers, rows)
+    never: NDArray[np.bool_] = registers.tables.surprise_ones[element] & (element >= 0)
+    return (~never).astype(np.int8)
+
+
+def _is_mask_register(chunk: Chunk, registers: RegisterMap, rows: Rows) -> NDArray[np.int8]:
+    element = _elements(chunk, registers, rows)
+    masks: NDArray[np.bool_] = registers.tables.mask_clear[element] & (element >= 0)
+    return masks.astype(np.int8)
+
+
+def _is_whole_register(chunk: Chunk, registers: RegisterMap, rows: Rows) -> NDArray[np.int8]:
+    element, tables = _elements(chunk, registers, rows), registers.tables
+    starts = chunk.take("offset", rows) == tables.offset[element]
+    fits = chunk.take("width", rows).astype(np.int64) * 8 == tables.width[element]
+    whole: NDArray[np.bool_] = starts & fits & (element >= 0)
+    return whole.astype(np.int8)
 
 
 def _ones(width: NDArray[np.uint8]) -> Words:
