@@ -19,7 +19,8 @@ import zstandard
 from tests.mutations import big_endian, split
 from tests.story import Story
 from uvtrace.errors import ExitCode, InputError
-from uvtrace.trace import pcapng, source
+from uvtrace.trace import pcapng, reader, source
+from uvtrace.trace import trace as trace_module
 from uvtrace.trace.layout import FUNCTION_NONE
 from uvtrace.trace.trace import Trace, open_bytes, open_trace
 
@@ -247,6 +248,33 @@ def test_concatenated_files_keep_their_functions_apart(second: str) -> None:
     assert trace.columns()["function"].tolist() == functions
     assert trace[2:].columns()["function"].tolist() == functions[2:]
     assert len(trace.sections) == 2
+
+
+@pytest.mark.parametrize("step", [4, 300, 1000])
+def test_a_file_gone_through_in_small_steps_is_the_same(
+    blocks: list[bytearray], step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = b"".join(blocks)
+    file = one + big_endian(one) + one[:-7]
+    whole = open_bytes(file)
+    monkeypatch.setattr(reader, "_STEP_BYTES", step)
+    stepped = open_bytes(file)
+    assert len(whole) == len(stepped) > 0
+    assert np.array_equal(stepped.records, whole.records)
+    assert stepped.functions == whole.functions
+    assert str(stepped.damage) == str(whole.damage) != "None"
+
+
+def test_a_long_trace_is_read_without_all_of_it_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.pcapng"
+    Story().mmio_write(0x10, 1).mark("of another length").mmio_read(0x14, 2).write(path)
+    whole = open_trace(path).column("address")
+    monkeypatch.setattr(trace_module, "CHUNK_RECORDS", 2)
+    parted = open_trace(path)
+    assert np.array_equal(parted.column("address"), whole)
+    assert "records" not in vars(parted), "no more than a part at a time"
 
 
 def test_sections_by_the_thousand_cost_no_more_each_than_a_few() -> None:

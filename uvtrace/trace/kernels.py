@@ -58,8 +58,8 @@ def _half(words, at, big):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def locate(words, size, packets, sections, interfaces):  # type: ignore[no-untyped-def]
-    """Find every packet, section and interface of a file in one pass.
+def locate(words, size, until, kept, packets, sections, interfaces):  # type: ignore[no-untyped-def]
+    """Find every packet, section and interface of a file in one pass, or go on with it.
 
     Lengths are believed only after they have been compared with what is left of the file, so a
     hostile one ends the pass and does nothing else.
@@ -67,6 +67,8 @@ def locate(words, size, packets, sections, interfaces):  # type: ignore[no-untyp
     Args:
         words: the file as little-endian uint32, shape (size // 4,).
         size: bytes of the file.
+        until: no block is looked at that begins here or later.
+        kept: shape (9,), int64: zeros to begin with; how far a call came, for the next one.
         packets: out, int64: byte offset of each record; 1 more for a Simple Packet Block.
         sections: out, int64 (n, 4): offset, big-endian?, first interface, first packet.
         interfaces: out, int64 (n, 2): offset of the block, link type.
@@ -76,11 +78,11 @@ def locate(words, size, packets, sections, interfaces):  # type: ignore[no-untyp
         options; packets whose record names another function than their interface; why and
         where the pass stopped.
     """
-    n = foreign = noted = moved = 0
-    n_sections = n_interfaces = first = 0
-    big = False
-    at = 0
-    while at < size:
+    n, n_sections, n_interfaces = kept[0], kept[1], kept[2]
+    foreign, noted, moved, first = kept[3], kept[4], kept[5], kept[6]
+    big = kept[7] != 0
+    at = kept[8]
+    while at < min(size, until):
         left = size - at
         if left < 12:
             return n, n_sections, n_interfaces, foreign, noted, moved, _CUT, at
@@ -147,6 +149,9 @@ def locate(words, size, packets, sections, interfaces):  # type: ignore[no-untyp
                 packets[n] = data | simple
                 n += 1
         at += total
+    kept[0], kept[1], kept[2] = n, n_sections, n_interfaces
+    kept[3], kept[4], kept[5], kept[6] = foreign, noted, moved, first
+    kept[7], kept[8] = big, at
     return n, n_sections, n_interfaces, foreign, noted, moved, _CLEAN, at
 
 

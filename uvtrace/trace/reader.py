@@ -15,7 +15,7 @@ from uvtrace.trace.functions import Function, parse_function
 from uvtrace.trace.layout import FUNCTION_NONE
 from uvtrace.trace.migrate import format_version, require_known
 from uvtrace.trace.packets import Packets, Section, as_words
-from uvtrace.trace.source import Source, bytes_source, open_source
+from uvtrace.trace.source import Source, bytes_source, forget_pages, open_source
 from uvtrace.trace.stops import REASONS, Damage, Stop
 
 SECTIONS_MAX: Final = 4096
@@ -23,6 +23,8 @@ INTERFACES_MAX: Final = FUNCTION_NONE
 BLOCK_MAX: Final = 16 << 20
 """No block of ours is longer: one that says so and is cut is corrupt, not merely cut."""
 _SMALLEST_PACKET: Final = 144
+_STEP_BYTES: Final = 64 << 20
+"""A file is gone through in steps, and the pages of each are given back."""
 _CAPTURES: Final = {
     bytes.fromhex(magic): name
     for magic, name in (
@@ -49,15 +51,26 @@ def read_bytes(data: bytes | bytearray | memoryview, name: str = "memory") -> Pa
     return _read(bytes_source(data, name))
 
 
-def _read(source: Source) -> Packets:
+def _located(source: Source, *out: NDArray[np.int64]) -> tuple[int, ...]:
+    """What :func:`uvtrace.trace.kernels.locate` finds; memory does not grow with the file."""
     from uvtrace.trace.kernels import locate
 
+    words, size, kept = as_words(source.data), len(source.data), np.zeros(9, np.int64)
+    for until in range(_STEP_BYTES, size + _STEP_BYTES, _STEP_BYTES):
+        found: tuple[int, ...] = locate(words, size, until, kept, *out)
+        forget_pages(source.data)
+        if found[6] != Stop.CLEAN:
+            break
+    return found
+
+
+def _read(source: Source) -> Packets:
     _require_pcapng(source)
     size = len(source.data)
     locations = np.empty(size // _SMALLEST_PACKET + 1, np.int64)
     sections = np.empty((min(size // 28, SECTIONS_MAX), 4), np.int64)
     interfaces = np.empty((min(size // 20, INTERFACES_MAX), 2), np.int64)
-    found = locate(as_words(source.data), size, locations, sections, interfaces)
+    found = _located(source, locations, sections, interfaces)
     n, n_sections, n_interfaces, foreign, noted, moved, stop, offset = found
     described = _sections(source, sections[:n_sections])
     links = interfaces[:n_interfaces]

@@ -49,6 +49,10 @@ class Source:
     cut: bool = False
 
 
+class _MappedFile(mmap.mmap):
+    """A file: told apart from other memory, which would be lost if its pages were given back."""
+
+
 class _BrokenError(Exception):
     """A compressed stream that cannot be read on; what came before it counts."""
 
@@ -105,8 +109,23 @@ def _map(file: IO[bytes]) -> NDArray[np.uint8]:
     size = os.fstat(file.fileno()).st_size
     if size == 0:
         return np.zeros(0, np.uint8)
-    mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+    mapped = _MappedFile(file.fileno(), size, access=mmap.ACCESS_READ)
     return np.frombuffer(mapped, np.uint8)
+
+
+def forget_pages(data: NDArray[np.uint8]) -> None:
+    """Give back the memory that a mapped file takes in this process, until it is read again.
+
+    Whoever goes through a file that is larger than memory keeps to what it is looking at. A source
+    that is no mapped file stays as it is.
+    """
+    owner: object = data
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, memoryview):
+        owner = owner.obj
+    if isinstance(owner, _MappedFile):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def _stream_source(name: str, file: IO[bytes]) -> Source:

@@ -19,6 +19,7 @@ from uvtrace.trace.layout import COMMON, VIEWS, view_of
 from uvtrace.trace.metadata import Metadata, assemble
 from uvtrace.trace.packets import Packets, Section
 from uvtrace.trace.sequence import lost_counts
+from uvtrace.trace.source import forget_pages
 from uvtrace.trace.stops import Damage
 
 if TYPE_CHECKING:
@@ -196,6 +197,8 @@ class Trace:
     def chunks(self, n: int = CHUNK_RECORDS) -> Iterator[Trace]:
         """The trace in parts of ``n`` records; what a part has gathered goes with it.
 
+        So do the file's pages: memory does not grow with the trace.
+
         Raises:
             ValueError: ``n`` is not positive.
         """
@@ -203,6 +206,7 @@ class Trace:
             raise ValueError(f"a chunk of {n} records")
         for start in range(0, len(self), n):
             yield self[start : start + n]
+            forget_pages(self._packets.data)
 
     def to_pandas(self, *, details: bool = False) -> pandas.DataFrame:
         """The records as a data frame, one row each, columns named as the record's fields.
@@ -221,6 +225,9 @@ class Trace:
         return self if self._whole is None else self._whole
 
     def _field(self, name: str) -> NDArray[Any]:
+        if len(self) > CHUNK_RECORDS and "records" not in vars(self):
+            # For one column not all records of a long trace are gathered at the same time.
+            return np.concatenate([part._field(name) for part in self.chunks(CHUNK_RECORDS)])
         member, dot, field = name.partition(".")
         if not dot:
             if name not in COMMON:
