@@ -5,10 +5,11 @@
 
 The trace is made for the occasion: whole lives of real drivers, recorded from traces/, again and
 again with new addresses (benchmarks/looped.py). One run: the whole catalogue on it, and on one of
-twice the length, each in a process of its own, which tells its peak memory; tshark with our
-dissector, if that is installed, reading two million packets of the same file; and one rule (CFG003: no DMA while Bus Master Enable is 0) by itself, beside the same
-rule in RTAMT, a library for monitoring signal temporal logic, which is given its two signals
-ready made. RTAMT does not go together with our parser's ANTLR: it gets a venv of its own.
+twice the length, each in a process of its own, which tells its peak memory; tshark, with our
+dissector if that is installed, reading two million packets of the same file; and one rule (CFG003:
+no DMA while Bus Master Enable is 0) by itself, beside the same rule in RTAMT, a library for
+monitoring signal temporal logic, which is given its two signals ready made. RTAMT does not go
+together with our parser's ANTLR: it gets a venv of its own.
 
 Rates are by CPU time, which a busy machine changes less than the clock does.
 """
