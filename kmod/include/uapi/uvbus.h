@@ -184,7 +184,7 @@ enum uv_snapshot {
 };
 
 enum uv_topic {
-	UV_TOPIC_SESSION	= 1,	/* JSON: tool, host, kernel, command, devices */
+	UV_TOPIC_SESSION	= 1,	/* JSON: tool, host, kernel, command, devices, rules' parameters */
 	UV_TOPIC_SYMBOL		= 2,	/* address: site; payload: symbol+offset/size [module] */
 	UV_TOPIC_CONSOLE	= 3,	/* text of the kernel log */
 	UV_TOPIC_RESULT		= 4,	/* JSON: exit code of the command, statistics */
