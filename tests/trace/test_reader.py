@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
+import mmap
 import struct
 import subprocess
 import time
@@ -263,6 +265,18 @@ def test_a_file_gone_through_in_small_steps_is_the_same(
     assert np.array_equal(stepped.records, whole.records)
     assert stepped.functions == whole.functions
     assert str(stepped.damage) == str(whole.damage) != "None"
+
+
+def test_memory_that_is_no_file_s_is_not_given_back() -> None:
+    content = story().to_bytes()
+    with mmap.mmap(-1, len(content)) as memory:
+        memory[:] = content
+        trace = open_bytes(memory)  # type: ignore[arg-type]
+        parts = [part.column("value").tolist() for part in trace.chunks(3)]
+        assert sum(parts, []) == list(range(10))
+        assert memory[:] == content
+        del trace
+        gc.collect()
 
 
 def test_a_long_trace_is_read_without_all_of_it_in_memory(

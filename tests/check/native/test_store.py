@@ -10,6 +10,7 @@ import pytest
 
 import uvtrace
 from tests.story import Story
+from uvtrace.check import judging
 from uvtrace.check.native import store
 
 
@@ -55,10 +56,18 @@ def test_the_oldest_entries_make_room(folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_without_a_place_to_keep_it_code_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_folder", lambda: None)
+    asked: list[str] = []
+
+    def nowhere() -> None:
+        asked.append("folder")
+
+    monkeypatch.setattr(store, "_folder", nowhere)
     store.save("key", b"code")
     assert store.load("key") is None
+    asked.clear()
     told = Story()
+    monkeypatch.setattr(judging, "_FEW", 1)
     for number in range(200):
         told.mmio_write(4 * number, number)
     assert uvtrace.check(told.trace()).transactions == 200
+    assert asked, "too short a trace for compiled code"
