@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import IO, Final, Self, TypeVar
 
@@ -36,6 +36,7 @@ class PcapngWriter:
         functions: name and description of each PCI function, in the order of their index.
         os: the recorded kernel's release.
         command: what ran while recording; kept in the section header as a comment.
+        notes: further comments of the section header.
         hardware: the recorded machine.
         clock_offset_ns: wall clock minus the monotonic clock of the records (``start_real_ns -
             start_mono_ns`` of the ring).
@@ -53,6 +54,7 @@ class PcapngWriter:
         os: str = "",
         command: str = "",
         hardware: str = "",
+        notes: Iterable[str] = (),
         clock_offset_ns: int = 0,
         snaplen: int | None = None,
     ) -> None:
@@ -60,7 +62,7 @@ class PcapngWriter:
         self._undelivered_loss = 0
         self._clock_offset = np.uint64(clock_offset_ns % (1 << 64))
         self._snaplen = snaplen
-        header = [pcapng.section_header(_section_options(os, command, hardware))]
+        header = [pcapng.section_header(_section_options(os, command, hardware, notes))]
         for name, description in functions:
             header.append(pcapng.interface(name, description))
             self._interfaces += 1
@@ -77,7 +79,7 @@ class PcapngWriter:
         self,
         records: NDArray[np.void],
         payloads: Payloads | None = None,
-        comments: Mapping[int, str] | None = None,
+        comments: Mapping[int, str | Sequence[str]] | None = None,
     ) -> None:
         """Append records.
 
@@ -88,7 +90,7 @@ class PcapngWriter:
         Args:
             records: shape (n,), dtype RECORD, numbered (see ``sequence.renumber``).
             payloads: by row of this batch, or one (or None) for every row.
-            comments: packet comments by row of this batch.
+            comments: packet comments by row of this batch, one or several.
 
         Raises:
             ValueError: a record names a function that is not declared, the payloads do not fit
@@ -96,7 +98,7 @@ class PcapngWriter:
             UvtraceError: the file cannot be written.
         """
         kept = by_row(payloads, len(records))
-        noted = {row: text for row, text in (comments or {}).items() if text}
+        noted = {row: _several(texts) for row, texts in (comments or {}).items() if texts}
         interfaces = self._interfaces_of(records)
         for start in range(0, len(records), BATCH):
             rows = slice(start, min(start + BATCH, len(records)))
@@ -138,7 +140,7 @@ class PcapngWriter:
         records: NDArray[np.void],
         interfaces: NDArray[np.integer],
         payloads: dict[int, bytes],
-        comments: dict[int, str],
+        comments: dict[int, tuple[str, ...]],
     ) -> None:
         lengths = np.asarray(records["payload"]).astype(np.int64)
         if payloads:
@@ -153,10 +155,12 @@ class PcapngWriter:
         options = self._options(records, comments)
         self._sink.write(encode_packets(records, interfaces, times, payloads, original, options))
 
-    def _options(self, records: NDArray[np.void], comments: dict[int, str]) -> dict[int, bytes]:
+    def _options(
+        self, records: NDArray[np.void], comments: dict[int, tuple[str, ...]]
+    ) -> dict[int, bytes]:
         values: dict[int, list[tuple[int, bytes]]] = {}
-        for row, text in comments.items():
-            values.setdefault(row, []).append((pcapng.OPT_COMMENT, text.encode()))
+        for row, texts in comments.items():
+            values[row] = [(pcapng.OPT_COMMENT, text.encode()) for text in texts]
         for row, count in self._drops(records).items():
             drop = (pcapng.EPB_DROPCOUNT, count.to_bytes(8, "little"))
             values.setdefault(row, []).append(drop)
@@ -180,10 +184,17 @@ def _part(by_row: Mapping[int, T], rows: slice) -> dict[int, T]:
     }
 
 
-def _section_options(release: str, command: str, hardware: str) -> list[tuple[int, bytes]]:
+def _several(texts: str | Sequence[str]) -> tuple[str, ...]:
+    return (texts,) if isinstance(texts, str) else tuple(text for text in texts if text)
+
+
+def _section_options(
+    release: str, command: str, hardware: str, notes: Iterable[str]
+) -> list[tuple[int, bytes]]:
     options = [(pcapng.OPT_COMMENT, format_comment(FORMAT_VERSION).encode())]
     if command:
         options.append((pcapng.OPT_COMMENT, f"command: {command}".encode()[: pcapng.OPTION_MAX]))
+    options += [(pcapng.OPT_COMMENT, note.encode()[: pcapng.OPTION_MAX]) for note in notes]
     if hardware:
         options.append((pcapng.SHB_HARDWARE, hardware.encode()))
     if release:
