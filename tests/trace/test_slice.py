@@ -21,7 +21,6 @@ from uvtrace.trace.slice import (
     Slicer,
     origins,
     parse_origin,
-    positions_of,
     slice_trace,
     write_slice,
 )
@@ -145,13 +144,6 @@ def test_nothing_chosen_gives_the_session_alone() -> None:
     part = slice_trace(told().trace(), [])
     assert part.metadata.session["command"] == ["ping"]
     assert set(part.column("kind").tolist()) == {Kind.METADATA}
-
-
-def test_records_are_found_by_their_numbers() -> None:
-    whole = Story().map(0x1000, 16).loss(7).unmap(0x1000, 16).trace()
-    assert positions_of(whole, [9, 0]).tolist() == [2, 0]
-    with pytest.raises(KeyError, match="no record is #5"):
-        positions_of(whole, [5])
 
 
 def test_all_of_a_recording_is_judged_like_the_recording() -> None:

@@ -73,7 +73,29 @@ def check(
     Raises:
         EnvironmentLacksError: facts are asked for, and z3 is not installed.
     """
-    begin = time.perf_counter()
+    checker = checker_of(
+        trace,
+        selection=selection,
+        rules=rules,
+        parameters=parameters,
+        registers=registers,
+        contract=contract,
+        baseline=baseline,
+    )
+    return checker.check(trace, facts=facts, progress=progress)
+
+
+def checker_of(
+    trace: Trace,
+    *,
+    selection: Selection | None = None,
+    rules: Sequence[Rule] | None = None,
+    parameters: Mapping[str, int] | None = None,
+    registers: RegisterMap | None = None,
+    contract: Contract | None = None,
+    baseline: Baseline | None = None,
+) -> Checker:
+    """What judges a trace, and parts of it, as :func:`check` does; it has the same arguments."""
     chosen = selection or Selection()
     known = installed_rules() if rules is None else rules
     wanted = tuple(rule for rule in known if chosen.takes(rule.id))
@@ -87,42 +109,77 @@ def check(
     contracts = contracts_of(trace, contract) if asks else {}
     wanted = with_contracts(wanted, contracts, baseline)
     given = sights_given(contracts, baseline)
-    in_force = _of_recording(trace, wanted) | dict(parameters or {})
-    sweep = Sweep(trace, wanted, in_force, registers, silent=silent, given=given, facts=facts)
-    first = 0
-    for part in trace.chunks(CHUNK):
-        records = part.records
-        sweep.take(first, records)
-        first += len(records)
-        if progress is not None:
-            progress(first)
-    return sweep.finish(begin)
+    return Checker(wanted, parameters or {}, silent=silent, registers=registers, given=given)
 
 
 class Checker:
     """Judges one trace after another by the same rules, which are compiled once.
 
     Args:
-        rules: none of them is about contracts.
-        parameters: values of parameters by name; others have their defaults.
+        rules: none of them is about contracts but the variants that those have made.
+        parameters: values of parameters by name; others have those that the recorder has noted
+            down, else their defaults.
+        silent: rules that only decide what others leave to them.
+        registers: what the device's registers are.
+        given: what is known beside the records of some functions, by index.
+
+    Attributes:
+        rules: those that it judges by.
     """
 
-    def __init__(self, rules: Iterable[Rule], parameters: Mapping[str, int]) -> None:
-        self._rules = tuple(rules)
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        parameters: Mapping[str, int],
+        *,
+        silent: Iterable[Rule] = (),
+        registers: RegisterMap | None = None,
+        given: Mapping[int, frozenset[Sight]] = MappingProxyType({}),
+    ) -> None:
+        self.rules = tuple(rules)
+        self._silent = tuple(silent)
         self._parameters = dict(parameters)
+        self._registers = registers
+        self._given = given
         self._program: Program | None = None
 
-    def check(self, trace: Trace) -> Results:
-        """Judge a trace, as :func:`check` does."""
+    def check(
+        self,
+        trace: Trace,
+        *,
+        facts: bool = False,
+        progress: Callable[[int], None] | None = None,
+        look: Callable[[Chunk], None] | None = None,
+    ) -> Results:
+        """Judge a trace, as :func:`check` does.
+
+        Args:
+            trace: what is judged.
+            facts: ask z3 for the fewest facts that prove each of the first findings.
+            progress: told how many records have been judged, after each step.
+            look: shown every step's records with their derived columns, which it must not keep.
+        """
         begin = time.perf_counter()
-        in_force = _of_recording(trace, self._rules) | self._parameters
-        sweep = Sweep(trace, self._rules, in_force, program=self._program)
+        sweep = Sweep(
+            trace,
+            self.rules,
+            _of_recording(trace, self.rules) | self._parameters,
+            self._registers,
+            silent=self._silent,
+            given=self._given,
+            facts=facts,
+            program=self._program,
+            look=look,
+        )
         if self._program is None:
             self._program = sweep.program.copy()
         first = 0
         for part in trace.chunks(CHUNK):
-            sweep.take(first, part.records)
-            first += len(part.records)
+            records = part.records
+            sweep.take(first, records)
+            first += len(records)
+            if progress is not None:
+                progress(first)
         return sweep.finish(begin)
 
 
@@ -157,6 +214,7 @@ class Sweep:
         given: what is known beside the records of some functions, by index.
         facts: whether to find what proves the first findings.
         program: one that terms of the rules were added to before; it is not changed.
+        look: shown every chunk with its derived columns, which it must not keep.
     """
 
     def __init__(
@@ -169,6 +227,7 @@ class Sweep:
         given: Mapping[int, frozenset[Sight]] = MappingProxyType({}),
         facts: bool = False,
         program: Program | None = None,
+        look: Callable[[Chunk], None] | None = None,
     ) -> None:
         self.trace = trace
         self.rules = (*rules, *silent)
@@ -188,6 +247,7 @@ class Sweep:
         self._first = 0
         self._registers = registers
         self._given = given
+        self._look = look
 
     def _wanted_passes(self, columns: set[str], registers: RegisterMap | None) -> list[Pass]:
         return [make(self.trace, columns, registers) for make in PASSES if needed(make, columns)]
@@ -203,6 +263,8 @@ class Sweep:
         for each in self._passes:
             each.run(chunk)
         self.judgement.take(chunk)
+        if self._look is not None:
+            self._look(chunk)
         chunk.release()
         self._first = first + len(records)
 

@@ -251,23 +251,6 @@ def slice_trace(trace: Trace, chosen: ArrayLike, comments: Comments | None = Non
     return Slicer(trace).trace(chosen, comments)
 
 
-def positions_of(trace: Trace, numbers: ArrayLike) -> NDArray[np.int64]:
-    """Where the records with these numbers (``seq``) are; the first where a number is repeated.
-
-    Raises:
-        KeyError: no record has one of them.
-    """
-    seq = trace.column("seq")
-    wanted = np.asarray(numbers, np.uint64).reshape(-1)
-    order = np.argsort(seq, kind="stable")
-    found = np.searchsorted(seq[order], wanted)
-    known = found < len(seq)
-    known[known] = seq[order][found[known]] == wanted[known]
-    if not known.all():
-        raise KeyError(f"no record is #{int(wanted[~known][0])}")
-    return order[found].astype(np.int64)
-
-
 def _sites(records: NDArray[np.void]) -> NDArray[np.uint64]:
     """The sites that records refer to, without 0."""
     parts = [records["ip"], records["caller"]]
