@@ -59,9 +59,7 @@ static int uv_ioctl_ring(void __user *arg)
 
 	if (copy_from_user(&setup, arg, sizeof(setup)))
 		return -EFAULT;
-	if (setup.reserved)
-		return -EINVAL;
-	return uv_ring_setup(setup.bytes, setup.policy);
+	return uv_ring_setup(setup.bytes, setup.policy, setup.flags);
 }
 
 static int uv_ioctl_stats(void __user *arg)

@@ -18,6 +18,7 @@
 #include <linux/scatterlist.h>
 
 #include "dma.h"
+#include "memory.h"
 
 /* ---- one event, one record ---- */
 
@@ -59,8 +60,10 @@ void uv_dma_log(const struct device *dev, const struct uv_dma_event *event)
 
 	rcu_read_lock();
 	fn = uv_traced(dev);
-	if (fn)
+	if (fn) {
 		uv_dma_emit(fn, event);
+		uv_memory_told(fn, event);
+	}
 	rcu_read_unlock();
 }
 
@@ -101,12 +104,17 @@ static dma_addr_t uv_dma_map_page_attrs(struct device *dev, struct page *page, s
 static void uv_dma_unmap_page_attrs(struct device *dev, dma_addr_t address, size_t size,
 				    enum dma_data_direction dir, unsigned long attrs)
 {
-	uv_hook_enter();
-	uv_dma_log(dev, &(struct uv_dma_event) {
+	struct uv_dma_event event = {
 		.kind = UV_KIND_UNMAP, .flavour = UV_FLAVOUR_SINGLE, .ip = _RET_IP_,
 		.direction = dir, .attrs = attrs, .address = address, .length = size,
-	});
+	};
+	struct uv_memory_piece piece;
+
+	uv_hook_enter();
+	uv_memory_unmapping(dev, &event, &piece);
+	uv_dma_log(dev, &event);
 	dma_unmap_page_attrs(dev, address, size, dir, attrs);
+	uv_memory_unmapped(dev, &event, &piece);
 	uv_hook_exit();
 }
 
@@ -218,6 +226,7 @@ static void uv_sg_mapped(struct device *dev, struct scatterlist *list, int nents
 		segments = 0;
 	}
 	uv_sg_log(dev, &event, list, segments);
+	uv_memory_sg(dev, &event, list, nents);
 }
 
 static unsigned int uv_dma_map_sg_attrs(struct device *dev, struct scatterlist *list, int nents,
@@ -258,25 +267,25 @@ static int uv_dma_map_sgtable(struct device *dev, struct sg_table *table,
 }
 
 /* Unmap and syncs: the segments are those of the list as the driver passes it. */
-static void uv_sg_told(struct device *dev, enum uv_kind kind, struct scatterlist *list, int nents,
-		       struct uv_dma_event event)
+static void uv_sg_told(struct device *dev, const struct uv_dma_event *event,
+		       struct scatterlist *list)
 {
-	if (!uv_recording())
-		return;
-	event.kind = kind;
-	event.flavour = UV_FLAVOUR_SG;
-	event.nents = nents;
-	uv_sg_log(dev, &event, list, uv_sg_segments(list, nents));
+	if (uv_recording())
+		uv_sg_log(dev, event, list, uv_sg_segments(list, event->nents));
 }
 
 static void uv_dma_unmap_sg_attrs(struct device *dev, struct scatterlist *list, int nents,
 				  enum dma_data_direction dir, unsigned long attrs)
 {
+	struct uv_dma_event event = {
+		.kind = UV_KIND_UNMAP, .flavour = UV_FLAVOUR_SG, .ip = _RET_IP_,
+		.direction = dir, .attrs = attrs, .nents = nents,
+	};
+
 	uv_hook_enter();
-	uv_sg_told(dev, UV_KIND_UNMAP, list, nents, (struct uv_dma_event) {
-		.ip = _RET_IP_, .direction = dir, .attrs = attrs,
-	});
+	uv_sg_told(dev, &event, list);
 	dma_unmap_sg_attrs(dev, list, nents, dir, attrs);
+	uv_memory_sg(dev, &event, list, nents);
 	uv_hook_exit();
 }
 
@@ -316,14 +325,16 @@ static void uv_sync_single_##which(struct device *dev, dma_addr_t address, size_
 static void uv_sync_sg_##which(struct device *dev, struct scatterlist *list, int nents,	\
 			       enum dma_data_direction dir)				\
 {											\
-	u64 start;									\
+	struct uv_dma_event event = {							\
+		.kind = tells, .flavour = UV_FLAVOUR_SG, .ip = _RET_IP_,		\
+		.direction = dir, .nents = nents,					\
+	};										\
 											\
 	uv_hook_enter();								\
-	start = uv_call_begins();							\
+	event.start = uv_call_begins();							\
 	UV_SYNC(sg_##which)(dev, list, nents, dir);					\
-	uv_sg_told(dev, tells, list, nents, (struct uv_dma_event) {			\
-		.ip = _RET_IP_, .start = start, .direction = dir,			\
-	});										\
+	uv_sg_told(dev, &event, list);							\
+	uv_memory_sg(dev, &event, list, nents);						\
 	uv_hook_exit();									\
 }
 
@@ -370,14 +381,19 @@ static void *uv_dma_alloc_attrs(struct device *dev, size_t size, dma_addr_t *han
 	uv_hook_enter();
 	start = uv_call_begins();
 	memory = dma_alloc_attrs(dev, size, handle, gfp, attrs);
-	if (start)
-		uv_dma_log(dev, &(struct uv_dma_event) {
+	if (start) {
+		struct uv_dma_event event = {
 			.kind = UV_KIND_ALLOC, .flavour = uv_coherent_flavour(),
 			.ip = _RET_IP_, .start = start, .attrs = attrs,
 			.address = memory ? *handle : 0, .length = size,
 			.failed = !memory, .cpu_address = mapped ? memory : NULL,
 			.phys = memory && mapped ? uv_phys_of(memory) : 0,
-		});
+		};
+
+		uv_dma_log(dev, &event);
+		if (event.flavour == UV_FLAVOUR_COHERENT)	/* of a pool: its blocks are */
+			uv_memory_watch(dev, &event, gfp);
+	}
 	uv_hook_exit();
 	return memory;
 }

@@ -12,6 +12,7 @@
 #include <linux/spinlock.h>
 
 #include "dma.h"
+#include "memory.h"
 
 /* Looked up under RCU in any context; changed under uv_pools_lock. */
 struct uv_pool {
@@ -151,6 +152,7 @@ void uv_dma_pool_destroy(struct dma_pool *pool)
 
 void *uv_dma_pool_alloc(struct dma_pool *pool, gfp_t gfp, dma_addr_t *handle)
 {
+	struct uv_dma_event event;
 	struct uv_pool known;
 	struct uv_nest nest;
 	void *memory;
@@ -165,11 +167,14 @@ void *uv_dma_pool_alloc(struct dma_pool *pool, gfp_t gfp, dma_addr_t *handle)
 	uv_nest_enter(&nest, UV_NEST_POOL);
 	memory = dma_pool_alloc(pool, gfp, handle);
 	uv_nest_exit(&nest);
-	uv_dma_log(known.dev, &(struct uv_dma_event) {
+	event = (struct uv_dma_event) {
 		.kind = UV_KIND_POOL_ALLOC, .flavour = UV_FLAVOUR_POOL, .ip = _RET_IP_,
 		.start = start, .address = memory ? *handle : 0, .length = known.size,
 		.failed = !memory, .cpu_address = memory, .phys = known.id,
-	});
+	};
+	uv_dma_log(known.dev, &event);
+	event.phys = 0;		/* not of the memory */
+	uv_memory_watch(known.dev, &event, gfp);
 out:
 	uv_hook_exit();
 	return memory;

@@ -18,6 +18,7 @@
 #include <linux/spinlock.h>
 #include <linux/tracepoint.h>
 
+#include "memory.h"
 #include "vector.h"
 
 /* Handlers that interrupt each other on one CPU; Linux has not nested them for years. */
@@ -254,6 +255,7 @@ static void uv_run_begin(const struct irqaction *action, struct uv_run *run, boo
 	if (uv_handler_running(action, &handler)) {
 		fn = uv_traced(handler.dev);
 		if (fn) {
+			uv_memory_look(fn, UV_MEMORY_TO_CPU);
 			run->action = action;
 			run->tag = uv_new_tag();
 			run->start = uv_clock();

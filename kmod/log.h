@@ -17,7 +17,7 @@ extern wait_queue_head_t uv_ring_queue;
 void uv_ring_wake(void);
 
 /* main.c; all under uv_mutex */
-int uv_ring_setup(u64 slot_bytes, u32 policy);
+int uv_ring_setup(u64 slot_bytes, u32 policy, u32 flags);
 int uv_start(void);
 int uv_stop(void);
 u64 uv_counter_sum(enum uv_counter which);

@@ -12,6 +12,7 @@
 #include <linux/vmalloc.h>
 
 #include "log.h"
+#include "memory.h"
 #include "virt.h"
 #include "wrap.h"
 
@@ -37,6 +38,7 @@ DECLARE_WAIT_QUEUE_HEAD(uv_ring_queue);
 static unsigned int uv_ring_users;	/* mmaps; under uv_mutex */
 
 static struct pci_dev *uv_shared_dev;
+static bool uv_memory_wanted;		/* of the ring that was set up last */
 static bool uv_armed;			/* hooks and trap are in place */
 
 /* ---- waking the reader ---- */
@@ -114,7 +116,7 @@ static void uv_ring_free(void)
 	uv_ring_memory = NULL;
 }
 
-int uv_ring_setup(u64 slot_bytes, u32 policy)
+int uv_ring_setup(u64 slot_bytes, u32 policy, u32 flags)
 {
 	u64 bytes = rounddown_pow_of_two(slot_bytes ?: RING_BYTES_DEFAULT) + UV_RING_HEADER_SIZE;
 	void *memory;
@@ -122,8 +124,9 @@ int uv_ring_setup(u64 slot_bytes, u32 policy)
 	lockdep_assert_held(&uv_mutex);
 	if (uv_recording() || uv_ring_users)
 		return -EBUSY;
-	if (policy > UV_POLICY_OVERWRITE || bytes > RING_BYTES_MAX)
+	if (policy > UV_POLICY_OVERWRITE || bytes > RING_BYTES_MAX || flags & ~UV_SETUP_MEMORY)
 		return -EINVAL;
+	uv_memory_wanted = flags & UV_SETUP_MEMORY;
 	/*
 	 * A hook that saw uv_recording() true may be late. It writes with
 	 * interrupts off and only to a running ring: none is inside after this.
@@ -224,7 +227,7 @@ int uv_start(void)
 	if (!uv_function_count)
 		return -ENODEV;
 	if (!uv_ring_memory || !uv_ring.header) {
-		err = uv_ring_setup(0, UV_POLICY_DROP);
+		err = uv_ring_setup(0, UV_POLICY_DROP, 0);
 		if (err)
 			return err;
 	}
@@ -239,8 +242,10 @@ int uv_start(void)
 	uv_ring_set_state(&uv_ring, UV_RING_RUNNING);
 	uv_functions_snapshot();
 	uv_hooks_report();
+	uv_memory_start(uv_memory_wanted);
 	err = uv_sources_start();
 	if (err) {
+		uv_memory_stop();
 		uv_ring_set_state(&uv_ring, UV_RING_STOPPED);
 		return err;
 	}
@@ -257,6 +262,7 @@ int uv_stop(void)
 	uv_sources_stop();
 	/* every hook and trap that saw the flag set has left its record */
 	synchronize_rcu();
+	uv_memory_stop();
 	if (uv_ring.policy == UV_POLICY_OVERWRITE) {
 		uv_functions_snapshot();
 		uv_sites_repeat();

@@ -18,6 +18,7 @@
 #include <linux/uaccess.h>
 #include <asm/io.h>
 
+#include "memory.h"
 #include "pio.h"
 #include "virt.h"
 
@@ -112,6 +113,8 @@ static void uv_port_describe(struct uv_port_access *access, const struct uv_func
 	const struct uv_port_insn *insn = access->insn;
 	struct uv_record *rec = &access->rec;
 
+	if (insn->write)
+		uv_memory_look(fn, UV_MEMORY_TO_DEVICE);
 	uv_event(rec, insn->write ? UV_KIND_PIO_WRITE : UV_KIND_PIO_READ, fn);
 	uv_port_context(rec, access->regs);
 	if (insn->write)

@@ -25,6 +25,7 @@
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
 
+#include "memory.h"
 #include "trap.h"
 #include "virt.h"
 #include "wrap.h"
@@ -244,6 +245,8 @@ static void uv_trap_write(void *context, const struct uv_bus_access *access)
 		return;
 	}
 	if (uv_recording()) {
+		if (!access->index && target.map)
+			uv_memory_look(uv_iomap_function(target.map), UV_MEMORY_TO_DEVICE);
 		uv_describe(&rec, context, &target, UV_KIND_MMIO_WRITE, access);
 		rec.value = access->value;
 		uv_trap_emit(context, &rec);

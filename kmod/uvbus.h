@@ -14,6 +14,7 @@
  *   decode.c    x86 instructions that kernel MMIO uses
  *   pio.c       port I/O: probes on in/out instructions
  *   dma.c       DMA API
+ *   memory.c    contents of memory that the device shares
  *   config.c    configuration space
  *   irq.c       handlers, request_irq, vectors
  *   life.c      enable, bus mastering, regions, masks, power, reset, AER

@@ -26,7 +26,8 @@ static const char usage[] =
 	"       uvctl select BDF...              choose functions, in this order\n"
 	"       uvctl select-id VVVV:DDDD...     choose every function with that ID\n"
 	"       uvctl deselect                   forget the choice\n"
-	"       uvctl ring BYTES POLICY          size of the slots; drop, stop or overwrite\n"
+	"       uvctl ring BYTES POLICY [memory] size of the slots; drop, stop or overwrite;\n"
+	"                                        contents of memory, too\n"
 	"       uvctl start | stop | stats\n"
 	"       uvctl mark TEXT                  a mark in the recording\n"
 	"       uvctl meta TOPIC < TEXT          metadata: session, console, result, converted\n"
@@ -116,7 +117,7 @@ static int do_select(int fd, char **names, bool rebind, bool by_id)
 	return 0;
 }
 
-static int do_ring(int fd, const char *bytes, const char *policy)
+static int do_ring(int fd, const char *bytes, const char *policy, const char *what)
 {
 	static const char *const policies[] = { "drop", "stop", "overwrite" };
 	struct uv_ring_setup setup = { 0 };
@@ -130,6 +131,9 @@ static int do_ring(int fd, const char *bytes, const char *policy)
 			break;
 	if (setup.policy == 3)
 		die("%s: not a policy (drop, stop, overwrite)", policy);
+	if (what && strcmp(what, "memory"))
+		die("%s: not memory", what);
+	setup.flags = what ? UV_SETUP_MEMORY : 0;
 	control(fd, UV_IOC_RING, &setup, "ring");
 	return 0;
 }
@@ -291,8 +295,8 @@ static int run(const char *command, int words, char **rest)
 		return do_select(open_device(), rest + rebind, rebind, false);
 	if (!strcmp(command, "select-id") && words > rebind)
 		return do_select(open_device(), rest + rebind, rebind, true);
-	if (!strcmp(command, "ring") && words == 2)
-		return do_ring(open_device(), rest[0], rest[1]);
+	if (!strcmp(command, "ring") && (words == 2 || words == 3))
+		return do_ring(open_device(), rest[0], rest[1], words == 3 ? rest[2] : NULL);
 	if (!strcmp(command, "mark") && words == 1)
 		return write_text(open_device(), rest[0], strlen(rest[0]), 0);
 	if (!strcmp(command, "meta") && words == 1)

@@ -58,6 +58,8 @@ LINES = [
     ),
     (Story().sync_for_cpu(0x1000, 8, ip=0), "sync for CPU 0x1000 (8) FROM_DEVICE"),
     (Story().memory(0x1000, b"\1\2", ip=0), "memory 0x1000 (2): 01 02"),
+    (Story().memory(0x1000, b"\1\2", value=1, ip=0), "memory 0x1000 (2) for the device: 01 02"),
+    (Story().memory(0x1000, b"\1\2", value=2, ip=0), "memory 0x1000 (2) for the CPU: 01 02"),
     (Story().iomap(ip=0), "iomap BAR0 (0x20000) at 0xfeb80000, uncached"),
     (Story().vector_alloc(2, ip=0), "vector alloc: 2 MSI-X, at least 1"),
     (
@@ -89,6 +91,10 @@ LINES = [
     (
         Story().loss(0, "NOT_TRAPPED", address=0x1000, length=0x100),
         "loss: a mapping was left alone: 0x1000 (0x100)",
+    ),
+    (
+        Story().loss(1, "MEMORY", address=0x1000, length=16, payload=b"it cannot be read"),
+        "loss: contents of memory were not recorded: 0x1000 (16): it cannot be read",
     ),
 ]
 
@@ -129,6 +135,7 @@ def test_every_known_number_has_a_text_and_an_unknown_one_is_told_as_a_number() 
         texts.direction_text: enums.Direction,
         texts.memory_type_text: enums.MemoryType,
         texts.irq_type_text: enums.IrqType,
+        texts.memory_moment_text: enums.MemoryMoment,
         texts.snapshot_text: enums.Snapshot,
         texts.topic_text: enums.Topic,
         texts.loss_cause_text: enums.LossCause,

@@ -39,6 +39,7 @@ ENUMS: dict[str, tuple[type[IntEnum], str]] = {
     "uv_map_flavour": (enums.Flavour, "UV_FLAVOUR_"),
     "uv_direction": (enums.Direction, "UV_DIR_"),
     "uv_memory_type": (enums.MemoryType, "UV_MEMTYPE_"),
+    "uv_memory_moment": (enums.MemoryMoment, "UV_MEMORY_"),
     "uv_irq_type": (enums.IrqType, "UV_IRQ_"),
     "uv_snapshot": (enums.Snapshot, "UV_SNAPSHOT_"),
     "uv_topic": (enums.Topic, "UV_TOPIC_"),
@@ -46,7 +47,7 @@ ENUMS: dict[str, tuple[type[IntEnum], str]] = {
     "uv_ring_state": (enums.RingState, "UV_RING_"),
     "uv_ring_policy": (enums.RingPolicy, "UV_POLICY_"),
 }
-FLAGS: dict[str, type[IntFlag]] = {"UV_FLAG_": enums.Flag, "UV_SELECT_": enums.SelectFlag}
+FLAGS: dict[str, type[IntFlag]] = {"UV_FLAG_": enums.Flag, "UV_SELECT_": enums.SelectFlag, "UV_SETUP_": enums.SetupFlag}
 CONSTANTS = {
     "UV_RECORD_VERSION": layout.RECORD_VERSION,
     "UV_RECORD_SIZE": layout.RECORD_SIZE,

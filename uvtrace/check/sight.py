@@ -99,6 +99,8 @@ def loss_of(cause: int, name: str) -> tuple[frozenset[Sight], bool, str]:
         return frozenset({Sight.MMIO}), True, "a mapping could not be trapped"
     if cause == LossCause.NOT_HOOKED:
         return _sights_of_hook(name), True, f"this kernel has no hook for {name or 'something'}"
+    if cause == LossCause.MEMORY:
+        return frozenset({Sight.MEM}), False, f"contents of memory were not recorded: {name}"
     text = _CAUSE_TEXT.get(LossCause(cause), "lost") if cause in set(LossCause) else "lost"
     hides = _sights_of_hook(name) if cause == LossCause.HOOK_MISSED and name else ALL_SIGHTS
     return hides, False, text

@@ -55,6 +55,7 @@ _SPEC = (
     "qemu:MODEL[,prop=value…], model:NAME[,option=value…], pci:BDF or pci:VENDOR:DEVICE."
     " Can be repeated."
 )
+_MEMORY = "Record the contents of memory that the driver shares with the device, too."
 _SNAPLEN = "Keep N bytes of each transaction, its record of 128 included."
 _TIMEOUT = f"Seconds that COMMAND may take.  [{DEFAULT_TIMEOUT_S:g}]"
 
@@ -69,7 +70,7 @@ _TIMEOUT = f"Seconds that COMMAND may take.  [{DEFAULT_TIMEOUT_S:g}]"
 @click.option("--no-setup", is_flag=True, help="Leave the VM's interface or disk alone.")
 @click.option("--driver", metavar="MODULE|FILE.ko", help="Else the one that modalias picks.")
 @click.option("--keep-bound", is_flag=True, help="Do not unbind the driver at the end.")
-@click.option("--memory", is_flag=True, help="Record contents of memory (not yet).")
+@click.option("--memory", is_flag=True, help=_MEMORY)
 @click.option("--snaplen", type=SNAPLEN, metavar="N", help=_SNAPLEN)
 @click.option("--ring", type=SIZE, help="Room for records on their way to the file.  [32M]")
 @click.option("--stop-when-full", is_flag=True, help="Stop when the ring is full, drop nothing.")
@@ -112,8 +113,6 @@ def command(
       uvtrace record --vm --device qemu:nvme -- sh -c 'cat "$UVTRACE_DISK" | md5sum'
       sudo uvtrace record --device pci:0000:00:1f.6 --keep-bound -- sleep 10
     """
-    if memory:
-        raise UsageError("--memory is not there yet: it comes with replay")
     if not re.fullmatch(r"\d+[KMG]?", ram, re.IGNORECASE):
         raise UsageError("not a size of memory", where=f"--ram {ram}", hint="as in 1G")
     size, policy = _ring(ring, flight_recorder, stop_when_full)
@@ -126,6 +125,7 @@ def command(
         ring_bytes=size,
         policy=policy,
         snaplen=snaplen,
+        memory=memory,
         timeout_s=timeout,
         keep_bound=keep_bound,
         setup=not no_setup,

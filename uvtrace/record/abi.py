@@ -51,7 +51,7 @@ class RingSetup(ctypes.Structure):
     _fields_ = (
         ("bytes", ctypes.c_uint64),
         ("policy", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
     )
 
 

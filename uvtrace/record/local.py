@@ -27,7 +27,7 @@ from uvtrace.record.output import Output
 from uvtrace.record.ring import Ring
 from uvtrace.record.session import STDOUT, Drain, Options, Progress, Result
 from uvtrace.record.spec import ModelSpec, told
-from uvtrace.trace.enums import RingPolicy, RingState, Topic
+from uvtrace.trace.enums import RingPolicy, RingState, SetupFlag, Topic
 from uvtrace.version import VERSION
 
 DEVICE = Path("/dev/uvbus0")
@@ -214,7 +214,11 @@ class _Recording:
 
     def _arm(self) -> None:
         """Mappings that exist before arming cannot be trapped: unbind first, then start."""
-        setup = abi.RingSetup(bytes=self._options.ring_bytes, policy=int(self._options.policy))
+        setup = abi.RingSetup(
+            bytes=self._options.ring_bytes,
+            policy=int(self._options.policy),
+            flags=int(SetupFlag.MEMORY if self._options.memory else 0),
+        )
         self._device.claim()
         self._device.control(abi.IOC_DESELECT, None, "cannot forget an earlier choice")
         self._device.control(abi.IOC_RING, setup, "cannot make the ring")
@@ -261,6 +265,7 @@ class _Recording:
             "ring_bytes": self._options.ring_bytes,
             "policy": RingPolicy(self._options.policy).name.lower(),
             "snaplen": self._options.snaplen,
+            "memory": self._options.memory,
             "timeout_s": self._options.timeout_s,
             "keep_bound": self._options.keep_bound,
         }

@@ -36,6 +36,7 @@ class Options:
         ring_bytes: of the ring's slots; rounded down to a power of two.
         policy: what a full ring does; OVERWRITE is the flight recorder.
         snaplen: bytes kept of a transaction, record included; None keeps all.
+        memory: record contents of memory, too.
         timeout_s: how long the command may take.
         keep_bound: do not unbind the driver before recording stops.
         setup: make the device ready before the command runs (VM only).
@@ -48,6 +49,7 @@ class Options:
     ring_bytes: int = DEFAULT_RING_BYTES
     policy: RingPolicy = RingPolicy.DROP
     snaplen: int | None = None
+    memory: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
     keep_bound: bool = False
     setup: bool = True

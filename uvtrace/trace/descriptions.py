@@ -82,6 +82,8 @@ def _place(record: np.void, facts: np.void) -> str:
 def _dma(trace: Trace, row: int, record: np.void, facts: np.void) -> str:
     text = f"{texts.kind_text(record['kind'])} {int(record['address']):#x} ({record['length']})"
     if record["kind"] == Kind.MEMORY:
+        if record["value"]:
+            text += f" {texts.memory_moment_text(int(record['value']))}"
         return f"{text}: {trace.payload(row)[:_HEX_MAX].hex(' ')}".rstrip(": ")
     if record["kind"] in (Kind.POOL_CREATE, Kind.POOL_DESTROY):
         return f"{texts.kind_text(record['kind'])} {int(facts['phys']):#x} ({record['length']})"
@@ -227,6 +229,9 @@ def _loss(trace: Trace, row: int, record: np.void, facts: np.void) -> str:
     reason = texts.loss_cause_text(cause)
     if cause == LossCause.NOT_HOOKED:
         return f"loss: {reason}: {_text(trace, row)}"
+    if cause == LossCause.MEMORY:
+        where = f"{int(record['address']):#x} ({record['length']})"
+        return f"loss: {reason}: {where}: {_text(trace, row)}"
     if cause == LossCause.NOT_TRAPPED:
         return f"loss: {reason}: {int(record['address']):#x} ({int(record['length']):#x})"
     return f"loss: {record['value']} records, {reason}"

@@ -148,6 +148,13 @@ class MemoryType(IntEnum):
     PROT = 5
 
 
+class MemoryMoment(IntEnum):
+    """``value`` of a MEMORY record: when it was looked at (``enum uv_memory_moment``)."""
+
+    TO_DEVICE = 1
+    TO_CPU = 2
+
+
 class IrqType(IntEnum):
     """``enum uv_irq_type``."""
 
@@ -188,6 +195,7 @@ class LossCause(IntEnum):
     NOT_HOOKED = 5
     NOT_TRAPPED = 6
     DAMAGED = 7
+    MEMORY = 8
 
 
 class RingState(IntEnum):
@@ -213,6 +221,12 @@ class SelectFlag(IntFlag):
     BY_ID = 1 << 0
     REBIND = 1 << 1
     ALL = 1 << 2
+
+
+class SetupFlag(IntFlag):
+    """Bits of ``uv_ring_setup.flags`` (``UV_SETUP_*``)."""
+
+    MEMORY = 1 << 0
 
 
 COUNTED_LOSS = (

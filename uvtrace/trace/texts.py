@@ -19,6 +19,7 @@ from uvtrace.trace.enums import (
     IrqType,
     Kind,
     LossCause,
+    MemoryMoment,
     MemoryType,
     Phase,
     Snapshot,
@@ -63,6 +64,10 @@ _MEMORY_TYPES: Final[dict[int, str]] = {
     MemoryType.CACHED: "cached",
     MemoryType.PROT: "own protection",
 }
+_MOMENTS: Final[dict[int, str]] = {
+    MemoryMoment.TO_DEVICE: "for the device",
+    MemoryMoment.TO_CPU: "for the CPU",
+}
 _IRQ_TYPES: Final[dict[int, str]] = {
     IrqType.INTX: "INTx",
     IrqType.MSI: "MSI",
@@ -83,6 +88,7 @@ _LOSS_CAUSES: Final[dict[int, str]] = {
     LossCause.NOT_HOOKED: "this kernel lacks a hook",
     LossCause.NOT_TRAPPED: "a mapping was left alone",
     LossCause.DAMAGED: "damaged ring slots",
+    LossCause.MEMORY: "contents of memory were not recorded",
 }
 _FLAGS: Final[dict[int, str]] = {
     Flag.UNDECODED: "not decoded",
@@ -158,6 +164,11 @@ def direction_text(direction: int) -> str:
 def memory_type_text(memory_type: int) -> str:
     """How a BAR is mapped."""
     return _named(memory_type, MemoryType, _MEMORY_TYPES, "memory type")
+
+
+def memory_moment_text(moment: int) -> str:
+    """For whom memory held what a record shows."""
+    return _named(moment, MemoryMoment, _MOMENTS, "moment")
 
 
 def irq_type_text(irq_type: int) -> str:

@@ -167,6 +167,12 @@ enum uv_memory_type {
 	UV_MEMTYPE_PROT		= 5,
 };
 
+/* Memory: when its contents were looked at, in value. */
+enum uv_memory_moment {
+	UV_MEMORY_TO_DEVICE	= 1,	/* the device may read it from now on */
+	UV_MEMORY_TO_CPU	= 2,	/* the driver may read it from now on */
+};
+
 enum uv_irq_type {
 	UV_IRQ_INTX		= 0,
 	UV_IRQ_MSI		= 1,
@@ -199,6 +205,7 @@ enum uv_loss_cause {
 	UV_LOSS_NOT_HOOKED	= 5,	/* this kernel lacks a hook; payload: its name */
 	UV_LOSS_NOT_TRAPPED	= 6,	/* a mapping was left alone; address, length */
 	UV_LOSS_DAMAGED		= 7,	/* slots that hold no whole record */
+	UV_LOSS_MEMORY		= 8,	/* contents were not recorded; address, length; payload: why */
 };
 
 struct uv_bar {
@@ -320,7 +327,9 @@ struct uv_record {
 	 */
 	__u64	address;
 	__u64	length;		/* bytes */
-	__u64	value;		/* data read or written, little-endian; mask; count lost */
+	__u64	value;		/* data read or written, little-endian; mask; count lost;
+				 * enum uv_memory_moment
+				 */
 	__u64	tag;		/* pairs request and completion, entry and exit, the
 				 * segments of one call; 0 none
 				 */
@@ -436,10 +445,12 @@ struct uv_select {
 	__u64	reserved;
 };
 
+#define UV_SETUP_MEMORY		(1U << 0)	/* record contents of memory, too */
+
 struct uv_ring_setup {
 	__u64	bytes;		/* slots only; rounded down to a power of two */
 	__u32	policy;
-	__u32	reserved;
+	__u32	flags;		/* UV_SETUP_* */
 };
 
 struct uv_stats {

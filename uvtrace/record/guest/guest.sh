@@ -93,7 +93,7 @@ load() {
 }
 
 arm() {
-	uvctl ring "$RING_BYTES" "$RING_POLICY" 2>"$share/uvctl.error" ||
+	uvctl ring "$RING_BYTES" "$RING_POLICY" $RING_CONTENTS 2>"$share/uvctl.error" ||
 		fail "$(cat "$share/uvctl.error")"
 	number=0
 	for bdf in $FUNCTIONS; do

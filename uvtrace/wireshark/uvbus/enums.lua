@@ -114,7 +114,7 @@ enums.topic = {
 enums.loss_cause = {
     [1] = "ring full", [2] = "hook missed", [3] = "overwritten (flight recorder)",
     [4] = "ring full: recording stopped", [5] = "not hooked in this kernel",
-    [6] = "mapping not trapped", [7] = "slots damaged",
+    [6] = "mapping not trapped", [7] = "slots damaged", [8] = "contents of memory not recorded",
 }
 -- Causes whose value is a number of lost records; the others tell of things never seen.
 enums.counted_loss = { [1] = true, [2] = true, [3] = true, [4] = true, [7] = true }

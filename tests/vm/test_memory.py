@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``record --memory``: what a stock driver and its device write for each other is in the trace."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import uvtrace
+from tests.vm.conftest import complete_kernels, record
+from uvtrace.trace.enums import Direction, Kind, LossCause, MemoryMoment
+from uvtrace.trace.layout import view_of
+from uvtrace.trace.trace import Trace
+
+pytestmark = pytest.mark.vm
+
+PATTERN = b"00112233445566778899aabbccddeeff"
+PING = ("ping", "-c", "3", "-p", PATTERN.decode(), "10.0.2.2")
+WRITE_AND_READ = (
+    "sh",
+    "-c",
+    'yes uvtrace | dd of="$UVTRACE_DISK" bs=4k count=8 iflag=fullblock oflag=direct;'
+    ' dd if="$UVTRACE_DISK" of=/dev/null bs=4k count=8 iflag=direct',
+)
+
+
+def contents(trace: Trace, moment: MemoryMoment) -> list[tuple[int, int, bytes]]:
+    """Position, address and bytes of the memory that was recorded for one side."""
+    chosen = (trace.column("kind") == Kind.MEMORY) & (trace.column("value") == moment)
+    address = trace.column("address")
+    return [(row, int(address[row]), trace.payload(row)) for row in np.flatnonzero(chosen).tolist()]
+
+
+def frames_of_pings(trace: Trace, moment: MemoryMoment) -> list[tuple[int, int]]:
+    """Position and address of the buffers that hold a whole ping with our pattern."""
+    wanted = bytes.fromhex(PATTERN.decode())
+    return [(row, address) for row, address, held in contents(trace, moment) if wanted in held]
+
+
+def is_told_whole(trace: Trace) -> None:
+    assert uvtrace.check(trace).lost == 0
+    lost = view_of(trace.records, "meta")["topic"][trace.column("kind") == Kind.LOSS]
+    assert LossCause.MEMORY not in lost.tolist()
+
+
+@pytest.mark.parametrize("release", complete_kernels())
+def test_frames_and_descriptors_of_a_stock_network_driver_are_seen(
+    release: str, tmp_path: Path
+) -> None:
+    options = ["--memory", "--kernel", release]
+    recorded = record(tmp_path / "run.pcapng", "qemu:e1000", *PING, options=options)
+    assert recorded.code == 0, recorded.stderr
+    trace = recorded.trace
+    is_told_whole(trace)
+    sent = frames_of_pings(trace, MemoryMoment.TO_DEVICE)
+    received = frames_of_pings(trace, MemoryMoment.TO_CPU)
+    assert len(sent) == len(received) == 3
+    # Legacy descriptors: buffer address, then length; status bit 0 is Descriptor Done.
+    descriptors = [
+        (row, *struct.unpack_from("<QHBBBBH", held, at))
+        for moment in MemoryMoment
+        for row, _, held in contents(trace, moment)
+        if len(held) % 16 == 0 and len(held) <= 4096
+        for at in range(0, len(held), 16)
+    ]
+    for row, address in sent:
+        assert [each for each in descriptors if each[1] == address and each[0] > row]
+    for row, address in received:
+        done = [each for each in descriptors if each[1] == address and each[5] & 1]
+        assert done, f"no descriptor gave back the frame of record {row}"
+
+
+def test_memory_is_told_when_it_changes_hands_and_to_whom(tmp_path: Path) -> None:
+    recorded = record(tmp_path / "run.pcapng", "qemu:e1000", *PING, options=["--memory"])
+    trace = recorded.trace
+    kinds, address, value = (trace.column(name) for name in ("kind", "address", "value"))
+    direction = view_of(trace.records, "dma")["direction"]
+    for row in np.flatnonzero(kinds == Kind.MAP).tolist():
+        if direction[row] == Direction.TO_DEVICE:
+            assert kinds[row + 1] == Kind.MEMORY
+            assert address[row + 1] == address[row]
+            assert value[row + 1] == MemoryMoment.TO_DEVICE
+        else:
+            assert kinds[row + 1] != Kind.MEMORY or address[row + 1] != address[row]
+
+
+def test_commands_and_data_of_a_stock_disk_driver_are_seen(tmp_path: Path) -> None:
+    recorded = record(tmp_path / "run.pcapng", "qemu:nvme", *WRITE_AND_READ, options=["--memory"])
+    assert recorded.code == 0, recorded.stderr
+    trace = recorded.trace
+    is_told_whole(trace)
+    block = (b"uvtrace\n" * 512)[:4096]
+    written = [held for _, _, held in contents(trace, MemoryMoment.TO_DEVICE) if held == block]
+    read = [held for _, _, held in contents(trace, MemoryMoment.TO_CPU) if held == block]
+    assert len(written) >= 8
+    assert len(read) >= 8
+
+
+def test_without_being_asked_for_no_contents_are_recorded(tmp_path: Path) -> None:
+    recorded = record(tmp_path / "run.pcapng", "qemu:e1000", *PING)
+    assert Kind.MEMORY not in recorded.trace.column("kind")
