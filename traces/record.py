@@ -49,6 +49,7 @@ class Recording:
     release: str
     spec: str
     workload: str
+    memory: bool
     cpus: int
 
     @property
@@ -64,7 +65,11 @@ def manifest(path: Path = FOLDER / "manifest.toml") -> Iterator[Recording]:
     for kernel, release in newest_of(document["kernels"].items()):
         for device, details in document["devices"].items():
             workload = document["workloads"][details["workload"]]
-            yield Recording(device, kernel, release, details["spec"], workload, document["cpus"])
+            yield Recording(
+                *(device, kernel, release, details["spec"], workload),
+                memory=details.get("memory", False),
+                cpus=document["cpus"],
+            )
 
 
 def make(recording: Recording) -> Result:
@@ -79,6 +84,7 @@ def make(recording: Recording) -> Result:
             output=output,
             devices=[spec.parse(recording.spec)],
             command=["sh", "-c", recording.workload.strip()],
+            memory=recording.memory,
             timeout_s=TIMEOUT_S,
         )
         words = LastWords()

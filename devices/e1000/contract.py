@@ -15,6 +15,7 @@ from uvtrace.check.contract import Contract, Engine
 from uvtrace.check.driver_acts import frees_irq, reads, requests_irq, writes
 from uvtrace.check.latest import Latest
 from uvtrace.check.terms import is_first_part
+from uvtrace.devices.e1000.layouts import LAYOUTS
 from uvtrace.trace.enums import Kind
 
 CTRL, STATUS = 0x0000, 0x0008
@@ -193,5 +194,6 @@ CONTRACT = Contract(
     engines=(_ring_engine("transmit", TDBAL, TCTL), _ring_engine("receive", RDBAL, RCTL)),
     devices=frozenset((0x8086, device) for device in _DEVICE_IDS),
     registers=Path(__file__).with_name("registers.rdl"),
+    layouts=LAYOUTS,
     description="Reset, configuration, link, rings, traffic, stop; interrupts; doorbells; the PHY.",
 )

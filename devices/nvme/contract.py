@@ -18,6 +18,7 @@ from uvtrace.check.contract import Contract, Engine
 from uvtrace.check.driver_acts import reads, writes, writes_bar
 from uvtrace.check.expression import choose
 from uvtrace.check.latest import Latest
+from uvtrace.devices.nvme.layouts import LAYOUTS
 
 CAP = 0x00
 CC, CSTS, AQA, ASQ, ACQ = 0x14, 0x1C, 0x24, 0x28, 0x30
@@ -152,5 +153,6 @@ CONTRACT = Contract(
     engines=(_admin_queue("ASQ", ASQ), _admin_queue("ACQ", ACQ)),
     class_codes=frozenset({0x010802}),
     registers=Path(__file__).with_name("registers.rdl"),
+    layouts=LAYOUTS,
     description="Enabling, the admin queues' registers, doorbells, shutdown.",
 )

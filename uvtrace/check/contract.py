@@ -15,6 +15,7 @@ from uvtrace.check.automaton import Automaton
 from uvtrace.check.expression import Truth
 from uvtrace.check.latest import Latest
 from uvtrace.errors import InputError, UsageError, UvtraceError
+from uvtrace.layouts.declaration import Layouts
 from uvtrace.trace.enums import Kind, Snapshot
 from uvtrace.trace.functions import Function
 from uvtrace.trace.layout import view_of
@@ -54,6 +55,7 @@ class Contract:
         devices: vendor and device IDs of the functions it is for.
         class_codes: class codes (24 bits: class, subclass, interface) it is for, whoever made them.
         registers: a register description that names what the guards are about.
+        layouts: what lies in the memory that driver and device share.
         description: a paragraph, for the documentation.
     """
 
@@ -63,6 +65,7 @@ class Contract:
     devices: frozenset[tuple[int, int]] = frozenset()
     class_codes: frozenset[int] = frozenset()
     registers: Path | None = None
+    layouts: Layouts | None = None
     description: str = ""
 
     def __post_init__(self) -> None:

@@ -22,19 +22,24 @@ _TEXT_MAX: Final = 120
 _HEX_MAX: Final = 16
 
 
-def line(trace: Trace, row: int) -> str:
+def line(trace: Trace, row: int, contents: str = "") -> str:
     """What record ``row`` tells, and where in the driver it comes from.
 
     Text from the trace (names, marks) has its control characters escaped.
+
+    Args:
+        trace: of the record.
+        row: of the record.
+        contents: what the memory in it holds, in words; else its first bytes are told.
 
     Raises:
         IndexError: there is no such row.
     """
     site = texts.printable(trace.site(row))
-    return f"{summary(trace, row)}   {site}".rstrip()
+    return f"{summary(trace, row, contents)}   {site}".rstrip()
 
 
-def summary(trace: Trace, row: int) -> str:
+def summary(trace: Trace, row: int, contents: str = "") -> str:
     """What record ``row`` tells, without its site; see :func:`line`."""
     record = trace[row]
     kind = int(record["kind"])
@@ -43,6 +48,8 @@ def summary(trace: Trace, row: int) -> str:
         return f"kind {kind} of version {record['version']}, not known to this version of uvtrace"
     facts = np.frombuffer(bytes(record["raw"]), VIEWS[member])[0]
     text = _BY_MEMBER[member](trace, row, record, facts)
+    if contents:
+        text = f"{text.partition(': ')[0]}: {contents}"
     notes = [*_outcome(record), *texts.remarks(int(record["flags"]))]
     return f"{text} [{'; '.join(notes)}]" if notes else text
 
