@@ -8,7 +8,7 @@ anything: they come from a model or an emulated device.
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,10 +41,6 @@ _RUNS_MAX: Final = 1 << 12
 """Segments of which it is remembered how far those behind them reach."""
 
 
-_Met = tuple[Rows, NDArray[np.void]]
-"""Some events, and what is told of the mapping that each one meets."""
-
-
 class DevicePass:
     """Fills ``columns.device``."""
 
@@ -63,11 +59,12 @@ class DevicePass:
         """Fill the columns of one chunk."""
         accesses = chunk.rows(_DEVICE_ACCESS)
         self._device_seen = self._device_seen or len(accesses) > 0
-        met = self._met(chunk, accesses)
+        long = self._long(chunk, accesses)
         if "runs_on" in self._wanted:
-            chunk.put_rows("runs_on", *self._marked(chunk, met[0], self._runs_on))
+            chunk.put_rows("runs_on", *self._running_on(chunk, *long))
         if "meets_synced" in self._wanted:
-            chunk.put_rows("meets_synced", *self._marked(chunk, met[1], self._meets_synced))
+            rows, mappings = chunk.told(MAPPINGS)
+            chunk.put_rows("meets_synced", rows, mappings["meets_synced"])
         if "failed_map" in self._wanted:
             chunk.put_rows("failed_map", *self._failed_maps(chunk), -1)
         if not self._wanted.isdisjoint(_HISTORY):
@@ -75,23 +72,24 @@ class DevicePass:
 
     # --------------------------------------------------------- what is rare and looked up
 
-    def _met(self, chunk: Chunk, accesses: Rows) -> tuple[_Met, _Met]:
-        """The accesses beyond a live mapping, and those to one that was synced for the CPU."""
+    def _long(self, chunk: Chunk, accesses: Rows) -> tuple[Rows, NDArray[np.void]]:
+        """The accesses beyond a live mapping, and what is told of it."""
         rows, mappings = chunk.told(MAPPINGS)
-        rare, counts = np.empty((2, len(accesses)), np.int64), np.zeros(3, np.int64)
+        rare, counts = np.empty(len(accesses), np.int64), np.zeros(2, np.int64)
         if len(accesses):
             records = chunk.records.view(kernel.RECORD)
             kernel.find_rare(rows, mappings, accesses, records, rare, counts)
         if counts[kernel.PLACES] > len(self._state.used):
             room = max(2 * int(counts[kernel.PLACES]), _ROOM)
             self._state = kernel.with_room(self._state, room)
-        long, held = rare[0, : counts[kernel.LONG]], rare[1, : counts[kernel.HELD]]
-        return (rows[long], mappings[long]), (rows[held], mappings[held])
+        long = rare[: counts[kernel.LONG]]
+        return rows[long], mappings[long]
 
-    def _marked(self, chunk: Chunk, met: _Met, holds: Any) -> tuple[Rows, NDArray[np.int8]]:
-        rows, mappings = met
+    def _running_on(
+        self, chunk: Chunk, rows: Rows, mappings: NDArray[np.void]
+    ) -> tuple[Rows, NDArray[np.int8]]:
         pairs = zip(rows.tolist(), mappings, strict=True)
-        return rows, np.array([holds(chunk, row, one) for row, one in pairs], np.int8)
+        return rows, np.array([self._runs_on(chunk, row, one) for row, one in pairs], np.int8)
 
     def _runs_on(self, chunk: Chunk, row: int, mapping: np.void) -> bool:
         """Whether an access beyond a segment stays in those that follow it in its list."""
@@ -104,14 +102,6 @@ class DevicePass:
             self._run_ends[made] = _run_end(self._trace, made)
         record = chunk.records[row]
         return int(record["address"]) + int(record["length"]) <= self._run_ends[made]
-
-    def _meets_synced(self, chunk: Chunk, row: int, mapping: np.void) -> bool:
-        """Whether an access meets the bytes of the mapping's last sync."""
-        synced = int(mapping["mapping_synced"])
-        call, record = self._trace[synced : synced + 1].records[0], chunk.records[row]
-        begin, size = int(call["address"]), int(call["length"])
-        address, length = int(record["address"]), int(record["length"])
-        return address < begin + size and begin < address + length
 
     def _failed_maps(self, chunk: Chunk) -> tuple[Rows, NDArray[np.int64]]:
         """The first register writes of threads whose mapping failed."""

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.columns.mapping import Family, MappingState, Owner
+from uvtrace.check.columns.mapping import MappingState
 from uvtrace.check.compiled import loop, rare_step, step
 from uvtrace.check.record_view import record_view
 from uvtrace.trace.enums import Direction, Flag, Kind, Phase, Status
@@ -33,7 +33,6 @@ _UNBIND, _RESET = int(Kind.UNBIND), int(Kind.RESET)
 _FOR_CPU, _HANDLER_EXIT = int(Kind.SYNC_FOR_CPU), int(Kind.HANDLER_EXIT)
 _REQUEST, _COMPLETION, _OK = int(Phase.REQUEST), int(Phase.COMPLETION), int(Status.OK)
 _TO_DEVICE, _LIVE = int(Direction.TO_DEVICE), int(MappingState.LIVE)
-_STREAMING, _CPU = int(Family.STREAMING), int(Owner.CPU)
 _FAR: Final = np.uint32(Flag.FAR)
 
 USED: Final = np.dtype(
@@ -139,7 +138,7 @@ def with_room(state: State, mappings: int) -> State:
     return state._replace(used=used)
 
 
-LONG, HELD, PLACES = range(3)
+LONG, PLACES = range(2)
 
 
 @loop
@@ -157,9 +156,9 @@ def find_rare(
         mapped, mappings: see :class:`Events`.
         accesses: their rows, ascending.
         records: of the chunk, dtype RECORD.
-        rare: shape (2, accesses): filled with the places among ``mapped`` of those that run past
-            the end of a live mapping, and of those to one that was last synced for the CPU.
-        counts: filled: how many there are of both, and how many places of mappings are met.
+        rare: shape (accesses,): filled with the places among ``mapped`` of those that run past
+            the end of a live mapping.
+        counts: filled: how many these are, and how many places of mappings are met.
     """
     at = 0
     for row in accesses:
@@ -170,12 +169,8 @@ def find_rare(
         if mapping.mapping_state != _LIVE:
             continue
         if records[row].length > mapping.mapping_room:
-            rare[0, counts[LONG]] = at
+            rare[counts[LONG]] = at
             counts[LONG] += 1
-        by_cpu = mapping.mapping_family == _STREAMING and mapping.mapping_owner == _CPU
-        if by_cpu and mapping.mapping_synced >= 0:
-            rare[1, counts[HELD]] = at
-            counts[HELD] += 1
 
 
 @loop

@@ -89,10 +89,14 @@ class Calls(NamedTuple):
 
 
 TOLD: Final = np.dtype(
-    [*((column.name, column.dtype) for column in mapping.COLUMNS), ("mapping_slot", np.int32)],
+    [
+        *((column.name, column.dtype) for column in mapping.COLUMNS),
+        *(("mapping_slot", np.int32), ("meets_synced", np.int8)),
+    ],
     align=True,
 )
-"""What it tells of it: ``columns.mapping``, and the mapping's place in the table."""
+"""What it tells of it: ``columns.mapping``, the mapping's place in the table, and whether an access
+of the device meets the bytes of its last sync for the CPU."""
 POSITIONS: Final = frozenset(
     column.name for column in mapping.COLUMNS if isinstance(column, EventColumn)
 )
@@ -206,7 +210,9 @@ def _follow_one(
         if call.phase != _COMPLETION:
             _remove(table, state, f, kind, position, call, one)
     elif kind in (_DMA_READ, _DMA_WRITE):
-        _look(table, state, f, kind, call, one)
+        entry = _look(table, state, f, kind, call, one)
+        if one.mapping_state == _IS_LIVE and one.mapping_owner == _CPU:
+            one.meets_synced = _meets_synced(table.entries[entry], call)
     elif kind in (_FOR_CPU, _FOR_DEVICE):
         _sync(table, state, f, kind, position, call, one)
     elif kind == _POOL_DESTROY:
@@ -218,6 +224,7 @@ def _follow_one(
 @step
 def _untold(one: Row) -> None:
     one.mapping_state, one.mapping_slot, one.mapping_id = _UNKNOWN, -1, 0
+    one.meets_synced = 0
     one.mapping_made, one.mapping_gone, one.mapping_synced = -1, -1, -1
     one.mapping_address, one.mapping_length, one.mapping_room = _ZERO, _ZERO, _ZERO
     one.mapping_cpu_address = _ZERO
@@ -412,6 +419,16 @@ def _look(table: Table, state: State, f: int, kind: int, call: Row, one: Row) ->
 
 
 @rare_step
+def _meets_synced(of: Row, call: Row) -> int:
+    """Whether an access meets the bytes of the streaming mapping's last sync."""
+    if of.family != _STREAMING or of.synced < 0:
+        return 0
+    if call.address >= of.synced_address:
+        return 1 if call.address - of.synced_address < of.synced_length else 0
+    return 1 if of.synced_address - call.address < call.length else 0
+
+
+@rare_step
 def _sync(
     table: Table, state: State, f: int, kind: int, position: int, call: Row, one: Row
 ) -> None:
@@ -419,3 +436,5 @@ def _sync(
     if entry >= 0 and table.entries[entry].state != DEAD:
         table.entries[entry].owner = _CPU if kind == _FOR_CPU else _DEVICE
         table.entries[entry].synced = position
+        table.entries[entry].synced_address = call.address
+        table.entries[entry].synced_length = call.length

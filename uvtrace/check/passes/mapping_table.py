@@ -37,6 +37,8 @@ ENTRY: Final = np.dtype(
         ("made", np.int64),
         ("gone", np.int64),
         ("synced", np.int64),
+        ("synced_address", np.uint64),
+        ("synced_length", np.uint64),
         ("attrs", np.uint32),
         ("nents", np.uint32),
         ("entries", np.uint32),
@@ -52,7 +54,8 @@ ENTRY: Final = np.dtype(
     ],
     align=True,
 )
-"""A mapping. ``next`` and ``previous`` chain the entries of each of its cells: node 2 * entry +
+"""A mapping. ``synced`` is its last sync, of which ``synced_address`` and ``synced_length`` tell
+the bytes. ``next`` and ``previous`` chain the entries of each of its cells: node 2 * entry +
 side; -1 ends a chain, -2 - bucket is its head."""
 
 
