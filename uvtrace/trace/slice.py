@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import IO, Final
@@ -130,11 +130,17 @@ class Slicer:
         return Sliced(np.concatenate((texts, wanted)).astype(np.int64), len(texts))
 
     def trace(
-        self, chosen: ArrayLike, comments: Comments | None = None, *, silent: bool = False
+        self,
+        chosen: ArrayLike,
+        comments: Comments | None = None,
+        *,
+        emptied: Collection[int] = (),
+        silent: bool = False,
     ) -> Trace:
         """A slice as a trace in memory; see :meth:`write`. A ``silent`` one bears no comments."""
         file = io.BytesIO()
-        self._write(file, self.positions(chosen), None if silent else comments or {}, ())
+        noted = None if silent else comments or {}
+        self._write(file, self.positions(chosen), noted, (), emptied)
         return open_bytes(file.getbuffer(), self._trace.path)
 
     def write(
@@ -143,6 +149,7 @@ class Slicer:
         chosen: ArrayLike,
         comments: Comments | None = None,
         *,
+        emptied: Collection[int] = (),
         notes: Sequence[str] = (),
     ) -> Sliced:
         """Write a slice.
@@ -152,6 +159,7 @@ class Slicer:
             chosen: positions of records in the whole trace, in any order; they keep its order.
             comments: by position. They come before what the packet's own comments said, and
                 before where it comes from; control characters are escaped.
+            emptied: positions of records that are written with a value of 0 and no payload.
             notes: comments on the file itself.
 
         Returns:
@@ -162,7 +170,7 @@ class Slicer:
             UvtraceError: the file cannot be written.
         """
         sliced = self.positions(chosen)
-        self._write(target, sliced, comments or {}, notes)
+        self._write(target, sliced, comments or {}, notes, emptied)
         return sliced
 
     def _write(
@@ -171,8 +179,12 @@ class Slicer:
         sliced: Sliced,
         comments: Comments | None,
         notes: Sequence[str],
+        emptied: Collection[int],
     ) -> None:
         records = self._records(sliced)
+        if emptied:
+            bare = np.isin(sliced.positions, np.fromiter(emptied, np.int64, len(emptied)))
+            records["value"][bare] = records["payload"][bare] = 0
         held = np.flatnonzero(records["payload"]).tolist()
         payloads = {row: self._trace.payload(int(sliced.positions[row])) for row in held}
         noted = {} if comments is None else self._comments(sliced, records, comments)

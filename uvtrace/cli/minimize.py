@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``uvtrace minimize``: the fewest records of a recording that still prove a finding."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import click
+
+from uvtrace.check.catalogue import all_rules
+from uvtrace.check.contract import contract_named
+from uvtrace.check.engine import checker_of
+from uvtrace.check.explain import first_of_each
+from uvtrace.check.results import Results
+from uvtrace.check.rules import Selection
+from uvtrace.cli.bar import bar
+from uvtrace.cli.runs import open_run
+from uvtrace.errors import ExitCode, UsageError
+from uvtrace.minimize.minimize import Minimal, minimize
+from uvtrace.minimize.reduce import Budget
+from uvtrace.minimize.target import choose
+from uvtrace.minimize.written import Small, small_trace, write
+from uvtrace.registers import load
+from uvtrace.trace import descriptions
+from uvtrace.trace.texts import printable
+from uvtrace.trace.trace import Trace
+
+SHOWN = 40
+"""Records of the small trace that are printed."""
+
+
+@click.command(name="minimize")
+@click.argument("run", metavar="RUN")
+@click.option(
+    "--finding",
+    "wanted",
+    metavar="N|SIGNATURE",
+    required=True,
+    help="Which one: its place in what uvtrace check prints, from 1, or its signature.",
+)
+@click.option("-o", "--output", metavar="SMALL", required=True, help="The recording to write.")
+@click.option(
+    "--tests",
+    type=click.IntRange(min=1),
+    default=Budget.tests,
+    show_default=True,
+    help="How many parts may be judged.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.0),
+    default=Budget.seconds,
+    show_default=True,
+    help="How long that may take.",
+)
+@click.option("--keep-values", is_flag=True, help="Leave values that do not matter as they are.")
+@click.option("--registers", metavar="FILE", help="What the device's registers are (.rdl, .svd).")
+@click.option(
+    "--contract",
+    "contract_name",
+    metavar="NAME|PATH",
+    help="What the driver must keep to; else the contract for the device, if there is one.",
+)
+@click.option(
+    "--pack",
+    "pack_paths",
+    metavar="PATH",
+    multiple=True,
+    help="Judge by the rules of this Python file, too; may be repeated. It is run: trust it.",
+)
+def command(
+    run: str,
+    wanted: str,
+    output: str,
+    tests: int,
+    seconds: float,
+    keep_values: bool,
+    registers: str | None,
+    contract_name: str | None,
+    pack_paths: tuple[str, ...],
+) -> ExitCode:
+    """Find the fewest records of a recording that still prove a finding.
+
+    Writes them as a recording: each packet says in comments which part it plays, and which packet
+    of RUN it was. Ctrl-C, or a budget that is spent, leaves the smallest part that was found.
+
+    \b
+    Example:
+      uvtrace check run.pcapng
+      uvtrace minimize run.pcapng --finding 1 -o small.pcapng
+      uvtrace minimize run.pcapng --finding 2 --tests 40 --seconds 30 -o small.pcapng.zst
+    """
+    if os.path.exists(run) and os.path.exists(output) and os.path.samefile(run, output):
+        raise UsageError("a recording cannot be minimised into itself", where=output)
+    trace, code = open_run(run)
+    rules = all_rules(pack_paths)
+    described = load(registers) if registers else None
+    contract = contract_named(contract_name) if contract_name else None
+    whole = checker_of(trace, rules=rules, registers=described, contract=contract)
+    with bar("checking", len(trace)) as moved:
+        results = whole.check(trace, progress=moved)
+    finding = choose(results, wanted)
+    only = Selection((finding.rule,))
+    own = checker_of(trace, selection=only, rules=rules, registers=described, contract=contract)
+    budget = Budget(tests, seconds)
+    with bar("minimising", tests) as moved:
+        minimal = minimize(
+            trace,
+            finding,
+            own,
+            budget=budget,
+            keep_values=keep_values,
+            progress=lambda done, kept: moved(done, f"{kept} records"),
+        )
+    small = small_trace(trace, minimal, whole)
+    noted = write(trace, minimal, small, output)
+    for line in _lines(trace, output, results, minimal, small, noted):
+        click.echo(printable(line))
+    return code
+
+
+def _lines(
+    trace: Trace,
+    output: str,
+    results: Results,
+    minimal: Minimal,
+    small: Small,
+    noted: dict[int, list[str]],
+) -> Iterator[str]:
+    finding = minimal.target.finding
+    yield f"{trace.path}: {finding.rule}: {finding.message}"
+    if minimal.stopped:
+        yield f"stopped early ({minimal.stopped}): this is the smallest part that was found"
+    took = f"{minimal.tests} tests, {minimal.seconds:.1f} s"
+    yield f"{len(trace)} records to {len(minimal.kept)}, {took}: {output}"
+    for row, position in enumerate(minimal.kept[:SHOWN].tolist(), small.sliced.texts):
+        part = trace[position : position + 1]
+        was = f"was #{int(part.column('seq')[0])}"
+        yield f"  #{row:<4} {was:<12} {descriptions.summary(part, 0)}"
+        for text in noted[position]:
+            yield f"{'':>8}= {text}"
+    if len(minimal.kept) > SHOWN:
+        yield f"  and {len(minimal.kept) - SHOWN} more"
+    yield from _others(results, minimal, small)
+
+
+def _others(results: Results, minimal: Minimal, small: Small) -> Iterator[str]:
+    firsts, _ = first_of_each(results.findings)
+    known = {each.signature for each in firsts}
+    for signature in minimal.others:
+        yield f"met on the way: {signature}{_new(signature, known)}"
+    for signature in small.found:
+        yield f"also found in it: {signature}{_new(signature, known)}"
+
+
+def _new(signature: str, known: set[str]) -> str:
+    return "" if signature in known else " (not in the recording: of records left out)"

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a finding in a recording to the fewest records that prove it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uvtrace.check.engine import Checker
+from uvtrace.check.results import Finding
+from uvtrace.errors import UsageError
+from uvtrace.minimize.depend import Dependencies
+from uvtrace.minimize.judge import Judge
+from uvtrace.minimize.reduce import Budget, Reduction, SpentError, Unit
+from uvtrace.minimize.target import Target, locate
+from uvtrace.minimize.transactions import Transaction, transactions
+from uvtrace.trace.enums import Kind
+from uvtrace.trace.layout import kinds_of
+from uvtrace.trace.trace import Trace
+
+Positions = NDArray[np.int64]
+
+_VALUED = (*kinds_of("access"), Kind.DMA_READ, Kind.DMA_WRITE, Kind.MEMORY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minimal:
+    """The smallest part that was found to prove a finding.
+
+    Attributes:
+        target: the finding.
+        kept: positions of its records in the whole trace, ascending.
+        emptied: those whose values and payload do not matter.
+        reasons: why a record that is no evidence is kept: what is different without it.
+        tests: how many parts were judged.
+        seconds: how long it took.
+        others: signatures of other findings of the rule that were met on the way.
+        stopped: what ended it before everything was tried; empty if nothing did.
+    """
+
+    target: Target
+    kept: Positions
+    emptied: frozenset[int]
+    reasons: dict[int, str]
+    tests: int
+    seconds: float
+    others: tuple[str, ...]
+    stopped: str = ""
+
+
+def minimize(
+    trace: Trace,
+    finding: Finding,
+    checker: Checker,
+    *,
+    budget: Budget | None = None,
+    keep_values: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Minimal:
+    """Find the fewest records that prove a finding.
+
+    Ctrl-C ends it with the best part so far.
+
+    Args:
+        trace: the whole.
+        finding: one of its findings.
+        checker: judges by the rule of the finding alone, as it was judged when it was found.
+        budget: how much it may cost.
+        keep_values: leave values and payloads as they are.
+        progress: told the number of tests and of records after each test.
+
+    Raises:
+        UsageError: the finding is about the file, and no part of it shows it.
+    """
+    begun = time.monotonic()
+    target = locate(trace, finding, checker.rules)
+    judge = Judge(trace, target, checker)
+    depends = Dependencies(trace, target, judge.named, needs_tail=not judge.shows_at_once)
+    end = target.position + 1 if judge.shows_at_once else len(trace)
+    reduction = Reduction(judge.outcome, budget or Budget(), np.arange(end), progress)
+    stopped = ""
+    try:
+        _reduce(trace, depends, reduction, keep_values=keep_values)
+    except SpentError as spent:
+        stopped = str(spent)
+    except KeyboardInterrupt:
+        stopped = "interrupted"
+    if reduction.given_up and not stopped:
+        stopped = "nothing more went for a long time"
+    return Minimal(
+        target=target,
+        kept=reduction.kept,
+        emptied=reduction.emptied & frozenset(reduction.kept.tolist()),
+        reasons=reduction.reasons,
+        tests=reduction.tests,
+        seconds=time.monotonic() - begun,
+        others=tuple(sorted(reduction.others)),
+        stopped=stopped,
+    )
+
+
+def _reduce(
+    trace: Trace, depends: Dependencies, reduction: Reduction, *, keep_values: bool
+) -> None:
+    slices = depends.slices()
+    whole = len(reduction.kept)
+    reduction.begin_with(slices)
+    if len(reduction.kept) == whole and not reduction.judge(reduction.kept, frozenset()).holds:
+        raise UsageError(
+            "the finding is about the file as a whole: no part of it shows it",
+            hint="TRC rules judge recordings, not drivers",
+        )
+    required = frozenset(depends.required.tolist())
+    found = transactions(trace, reduction.kept)
+    counted = frozenset(depends.counted(reduction.kept).tolist())
+    outer = list(_units(found, required, counted))
+    # The proof alone was tried before, and did not do.
+    reduction.leave_out(outer, needed=bool(outer))
+    left = frozenset(reduction.kept.tolist())
+    inner = [
+        unit
+        for each in found
+        for unit in each.inner
+        if left.issuperset(unit) and required.isdisjoint(unit) and counted.isdisjoint(unit)
+    ]
+    reduction.leave_out(inner)
+    _try_again(reduction, outer + inner)
+    if not keep_values:
+        proof = np.array(depends.seeds)
+        reduction.empty(_valued(trace, np.setdiff1d(reduction.kept, proof)))
+
+
+def _units(
+    found: list[Transaction], required: frozenset[int], counted: frozenset[int]
+) -> Iterator[Unit]:
+    """Whole transactions that may go; those that are counted go together."""
+    together: list[int] = []
+    for each in found:
+        own = frozenset(each.positions)
+        if not required.isdisjoint(own):
+            continue
+        if counted.isdisjoint(own):
+            yield each.positions
+        else:
+            together += each.positions
+    if together:
+        yield tuple(sorted(together))
+
+
+def _try_again(reduction: Reduction, units: list[Unit]) -> None:
+    """Each that is left once more, alone, until none can go: what was tried costs nothing."""
+    size = -1
+    while size != len(reduction.kept):
+        size = len(reduction.kept)
+        left = frozenset(reduction.kept.tolist())
+        for unit in units:
+            if left.issuperset(unit):
+                reduction.leave_out([unit])
+
+
+def _valued(trace: Trace, kept: Positions) -> list[int]:
+    """The records that have a value or a payload which may not matter."""
+    records = trace[kept].records
+    full = (records["value"] != 0) | (records["payload"] != 0)
+    valued: list[int] = kept[full & np.isin(records["kind"], _VALUED)].tolist()
+    return valued
