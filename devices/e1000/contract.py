@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from uvtrace.devices.e1000.layouts import LAYOUTS
+from uvtrace.devices.e1000.rings import INPUTS, RINGS
+
 from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
 from uvtrace.check.columns import record
 from uvtrace.check.contract import Contract, Engine
 from uvtrace.check.driver_acts import frees_irq, reads, requests_irq, writes
 from uvtrace.check.latest import Latest
 from uvtrace.check.terms import is_first_part
-from uvtrace.devices.e1000.layouts import LAYOUTS
 from uvtrace.trace.enums import Kind
 
 CTRL, STATUS = 0x0000, 0x0008
@@ -195,5 +197,7 @@ CONTRACT = Contract(
     devices=frozenset((0x8086, device) for device in _DEVICE_IDS),
     registers=Path(__file__).with_name("registers.rdl"),
     layouts=LAYOUTS,
+    rings=RINGS,
+    inputs=INPUTS,
     description="Reset, configuration, link, rings, traffic, stop; interrupts; doorbells; the PHY.",
 )

@@ -7,8 +7,11 @@ Sources: Intel, *PCI/PCI-X Family of Gigabit Ethernet Controllers Software Devel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from uvtrace.device.messages import Seen
+
+EECD = 0x10
 WORDS = 64
 CHECKSUM_WORD = 0x3F
 CHECKSUM = 0xBABA
@@ -87,3 +90,22 @@ class Eeprom:
         if self._bits == _WORD_BITS:  # the next word follows by itself
             self._bits = 0
             self.reading = (address + 1) % WORDS
+
+
+def words_read(seen: Iterable[Seen]) -> dict[int, int]:
+    """The words that a recorded driver has read, from the bits of EECD that it saw."""
+    listener, words = Eeprom([0] * WORDS), dict[int, int]()
+    address, bits = None, ""
+    for access in seen:
+        if (access.bar, access.offset) != (0, EECD):
+            continue
+        if access.is_write:
+            idle = listener.reading is None
+            listener.drive(access.value)
+            if idle and listener.reading is not None:
+                address, bits = listener.reading, ""
+        elif address is not None and access.value & SK and len(bits) < _WORD_BITS:
+            bits += "1" if access.value & DO else "0"
+            if len(bits) == _WORD_BITS:
+                words[address] = int(bits, 2)
+    return words

@@ -7,7 +7,9 @@ chapter 13 (registers), 14 (resets). What is left out: README.md.
 
 from __future__ import annotations
 
-from uvtrace.devices.e1000.eeprom import DO, Eeprom, contents
+from collections.abc import Sequence
+
+from uvtrace.devices.e1000.eeprom import DO, Eeprom, contents, words_read
 from uvtrace.devices.e1000.phy import Phy
 from uvtrace.devices.e1000.receive import Receiver
 from uvtrace.devices.e1000.transmit import Transmitter
@@ -24,6 +26,7 @@ from uvtrace.device import (
     on_read,
     on_write,
 )
+from uvtrace.device.messages import Seen
 from uvtrace.device.scheduler import Timer
 from uvtrace.errors import UsageError
 
@@ -85,6 +88,13 @@ class E1000(Device):
         self.negotiation: Timer | None = None
         self.transmitter = Transmitter(self)
         self.receiver = Receiver(self)
+
+    def adopt(self, seen: Sequence[Seen]) -> None:
+        """The EEPROM of the card that a recorded driver has read, and the address in it."""
+        read = words_read(seen)
+        words = [read.get(number, word) for number, word in enumerate(self.eeprom.words)]
+        self.eeprom = Eeprom(words)
+        self.mac = b"".join(word.to_bytes(2, "little") for word in words[:3])
 
     # ---------------------------------------------------------------- resets
 

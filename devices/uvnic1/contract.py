@@ -9,6 +9,7 @@ from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
 from uvtrace.check.columns import record
 from uvtrace.check.contract import Contract
 from uvtrace.check.driver_acts import frees_irq, requests_irq, writes
+from uvtrace.check.rings import Ring, Span
 
 TX_DESC, RX_DESC, CONTROL = 0x0, 0x4, 0x8
 TX, RX, RESET = 1 << 0, 1 << 1, 1 << 31
@@ -62,10 +63,34 @@ INTERRUPTS = Automaton(
     ),
 )
 
+_DONE, _FAILED, _LENGTH = 1 << 31, 1 << 30, 0xFFFF
+
+
+def _descriptor(name: str, base: int, received: Span | None) -> Ring:
+    return Ring(
+        name=f"uvnic1.{name}",
+        base=(base,),
+        length=None,
+        entry_bytes=16,
+        buffer=Span(0, 4),
+        size=Span(4, 4),
+        status=Span(8, 4),
+        done=_DONE,
+        failed=_FAILED,
+        received=received,
+        received_mask=_LENGTH,
+    )
+
+
 CONTRACT = Contract(
     name="uvnic1",
     automata=(TRANSMIT, RECEIVE, INTERRUPTS),
     devices=frozenset({(0x5556, 0x0001)}),
     registers=Path(__file__).with_name("registers.rdl"),
+    rings=(
+        _descriptor("transmit", TX_DESC, None),
+        _descriptor("receive", RX_DESC, Span(8, 4)),
+    ),
+    inputs=frozenset({"EVENTS"}),
     description="Descriptors and doorbells each way, reset, and who listens to interrupts.",
 )

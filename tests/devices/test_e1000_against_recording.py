@@ -14,12 +14,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from uvtrace.devices.e1000.eeprom import CHECKSUM, CHECKSUM_WORD, DO, SK, WORDS, Eeprom
+from uvtrace.devices.e1000.eeprom import (
+    CHECKSUM,
+    CHECKSUM_WORD,
+    DO,
+    SK,
+    WORDS,
+    Eeprom,
+    words_read,
+)
 from uvtrace.devices.e1000.model import E1000
 
 import uvtrace
 from uvtrace.device import Playbook
-from uvtrace.device.messages import Read, Write
+from uvtrace.device.messages import Read, Seen, Write
 from uvtrace.trace.enums import Kind
 from uvtrace.trace.layout import ACCESS
 
@@ -27,7 +35,6 @@ TRACES = Path(__file__).parents[2] / "traces"
 RECORDINGS = [pytest.param(path, id=path.name) for path in sorted(TRACES.glob("e1000-*.zst"))]
 WRITES = (Kind.MMIO_WRITE, Kind.PIO_WRITE)
 READS = (Kind.MMIO_READ, Kind.PIO_READ)
-EECD = 0x10
 QEMU_NEGOTIATES_MS = 500
 QEMU_CLOCK_NS = 1_000_000
 """Its timer counts whole milliseconds: the link is up to one earlier (e1000x_restart_autoneg)."""
@@ -76,20 +83,10 @@ def accesses(recording: Path) -> Iterator[Access]:
 
 def eeprom_of(course: list[Access]) -> Eeprom:
     """The EEPROM that the driver has read, from the bits that it has seen."""
-    listener, words = Eeprom([0] * WORDS), {}
-    address, bits = None, ""
-    for access in course:
-        if (access.bar, access.offset) != (0, EECD):
-            continue
-        if access.write:
-            idle = listener.reading is None
-            listener.drive(access.value)
-            if idle and listener.reading is not None:
-                address, bits = listener.reading, ""
-        elif address is not None and access.value & SK and len(bits) < 16:
-            bits += "1" if access.value & DO else "0"
-            if len(bits) == 16:
-                words[address] = int(bits, 2)
+    words = words_read(
+        Seen(access.write, access.bar, access.offset, access.width, access.value)
+        for access in course
+    )
     return Eeprom([words.get(number, 0) for number in range(WORDS)])
 
 

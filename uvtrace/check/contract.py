@@ -14,6 +14,7 @@ from uvtrace import packs
 from uvtrace.check.automaton import Automaton
 from uvtrace.check.expression import Truth
 from uvtrace.check.latest import Latest
+from uvtrace.check.rings import Ring
 from uvtrace.errors import InputError, UsageError, UvtraceError
 from uvtrace.layouts.declaration import Layouts
 from uvtrace.trace.enums import Kind, Snapshot
@@ -55,6 +56,9 @@ class Contract:
         devices: vendor and device IDs of the functions it is for.
         class_codes: class codes (24 bits: class, subclass, interface) it is for, whoever made them.
         registers: a register description that names what the guards are about.
+        rings: the descriptors by which driver and device exchange buffers.
+        inputs: registers (``MTA[]`` for arrays) whose values depend on traffic: they are only
+            compared where a recording shows what was transmitted and received.
         layouts: what lies in the memory that driver and device share.
         description: a paragraph, for the documentation.
     """
@@ -66,6 +70,8 @@ class Contract:
     class_codes: frozenset[int] = frozenset()
     registers: Path | None = None
     layouts: Layouts | None = None
+    rings: tuple[Ring, ...] = ()
+    inputs: frozenset[str] = frozenset()
     description: str = ""
 
     def __post_init__(self) -> None:

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rules": ("rules", "List the rules, or explain one."),
     "graph": ("graph", "Draw a device's contract with what a run covered of it."),
     "minimize": ("minimize", "Find the fewest records that still prove a finding."),
+    "replay": ("replay", "Hold a recording against a model of its device."),
     "mark": ("mark", "Write a text into the recording that is running."),
     "scrub": ("scrub", "Take addresses, data and names out of a recording."),
     "import": ("import_", "Turn another tool's log into a recording."),

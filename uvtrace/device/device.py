@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from uvtrace.device.bus import Bus, Port
 from uvtrace.device.config import ConfigSpace
-from uvtrace.device.messages import Limits, Log, ResetKind
+from uvtrace.device.messages import Limits, Log, ResetKind, Seen
 from uvtrace.device.registerfile import RegisterFile
 from uvtrace.errors import UsageError
 from uvtrace.registers.map import AddressSpace, RegisterMap
@@ -212,6 +212,15 @@ class Device:
 
     def on_unplugged(self) -> None:
         """The function has gone from the bus."""
+
+    def adopt(self, seen: Sequence[Seen]) -> None:
+        """Become the individual that a recording shows: with what is in its EEPROM, say.
+
+        A replay calls it before power-on.
+
+        Args:
+            seen: every access of the recorded driver, in order.
+        """
 
     def unknown_read(self, bar: int, offset: int, length: int) -> int:
         """A read where no register is: gives 0, and says so once for each offset."""

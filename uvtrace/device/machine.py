@@ -135,6 +135,11 @@ class Machine:
         """When :meth:`advance` must be called; None: not before another event."""
         return self._bus.scheduler.deadline_ns
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is under way: no handler waits, no timer runs."""
+        return self._bus.scheduler.idle
+
     def _take(self) -> list[Command]:
         taken = self._bus.outgoing
         self._bus.outgoing = []

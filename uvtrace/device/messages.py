@@ -219,6 +219,17 @@ Command = (
 )
 
 
+@dataclass(slots=True)
+class Seen:
+    """An access that a recording shows: what the driver wrote, or what it read."""
+
+    is_write: bool
+    bar: int
+    offset: int
+    length: int
+    value: int
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What the bus allows the function (``struct uv_link_limits``).

@@ -179,6 +179,11 @@ class Scheduler:
         return timer
 
     @property
+    def idle(self) -> bool:
+        """No coroutine waits, and no timer runs."""
+        return not self._tasks and self.deadline_ns is None
+
+    @property
     def deadline_ns(self) -> int | None:
         """When the next timer is due; None: there is none."""
         while self._timers and not self._timers[0][2].active:

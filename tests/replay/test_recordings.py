@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings made on a model replay against that model without a difference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import uvtrace
+from uvtrace.replay import replay
+
+TRACES = Path(__file__).parents[2] / "traces"
+KERNELS = ("6.1", "6.1-rt", "6.12")
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_recordings_on_uvnic1_agree_with_uvnic1(kernel: str) -> None:
+    outcome = replay(uvtrace.open(TRACES / f"model-uvnic1-{kernel}.pcapng.zst"), "model:uvnic1")
+    assert outcome.divergences == []
+    assert outcome.agreed["MSI"] > 600
+    assert outcome.agreed["DMA write"] > 900
+    assert outcome.agreed["EVENTS"] > 500
+    assert outcome.frames_in == 305  # 303 pings answered, ARP, the router's
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_recordings_on_the_e1000_model_agree_with_it(kernel: str) -> None:
+    outcome = replay(uvtrace.open(TRACES / f"model-e1000-{kernel}.pcapng.zst"), "model:e1000")
+    assert outcome.divergences == []
+    assert outcome.agreed["INTx assert"] > 300
+    assert outcome.agreed["DMA read"] > 600
+    assert outcome.agreed["DMA write"] > 900
+    assert outcome.agreed["ICR"] > 300
+    assert outcome.frames_in == 305
+    assert not outcome.not_compared
+
+
+def test_another_model_than_the_recorded_one_diverges() -> None:
+    trace = uvtrace.open(TRACES / "model-uvnic1-6.12.pcapng.zst")
+    outcome = replay(trace, "model:uvnic1,mac=02:00:00:00:00:01")
+    # The capability that holds the address; two of its bytes are the same.
+    assert [each.what for each in outcome.divergences] == ["0x5b", "0x5c", "0x5e", "0x5f"]
+    first = outcome.divergences[0]
+    assert first.expected == "config read 0x5b (1) = 0x52"
+    assert first.got == "config read 0x5b (1) = 0x02"

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stays the same while a recording is replayed: the script, and what the device is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from uvtrace.check.contract import Contract
+from uvtrace.registers.map import RegisterMap
+from uvtrace.replay.frames import Frame, frames_of
+from uvtrace.replay.said import ANSWERS, Said
+from uvtrace.replay.script import Script
+from uvtrace.trace.enums import Kind
+from uvtrace.trace.texts import kind_text
+
+
+@dataclass
+class Course:
+    """The script and the device's descriptions.
+
+    Attributes:
+        script: what happened.
+        registers: of the device; None: they have no names, and nothing is known of their bits.
+        contract: of the device; None: what came from the network is not known.
+        frames: what came from the network.
+        compare_reads: the recording and the target both show what memory the device reads.
+    """
+
+    script: Script
+    registers: RegisterMap | None = None
+    contract: Contract | None = None
+    compare_reads: bool = True
+    frames: list[Frame] = field(default_factory=list)
+    starts: dict[int, int] = field(default_factory=dict)
+    _elements: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        rings: Sequence[object] = self.contract.rings if self.contract else ()
+        if rings and self.contract is not None:
+            self.frames = frames_of(self.script, self.contract.rings)
+        for number, frame in enumerate(self.frames):
+            self.starts.setdefault(frame.first, number)
+            if frame.fetch is not None:
+                self.starts.setdefault(frame.fetch, number)
+
+    def name_of(self, said: Said) -> str:
+        """The register that an answer is about; where it has no name, its place."""
+        element = self._element(said)
+        if element < 0 or self.registers is None:
+            return said.where()
+        return self.registers.element_name(element)
+
+    def what(self, said: Said) -> str:
+        """The register of an answer, or the kind of another thing: what counts are kept by."""
+        return self.name_of(said) if said.kind in ANSWERS else kind_text(said.kind)
+
+    def volatile(self, said: Said) -> int:
+        """Bits of an answer that hardware changes."""
+        element = self._element(said)
+        if element < 0 or self.registers is None:
+            return 0
+        return int(self.registers.tables.volatile[element])
+
+    def described(self, said: Said) -> int:
+        """Bits of an answer that mean something, as far as is known; reserved ones do not."""
+        element = self._element(said)
+        if element < 0 or self.registers is None:
+            return -1
+        register = self.registers.declaration(element)
+        whole = said.length * 8 == register.width
+        if not register.fields or not whole or said.place[1] != self._offset(element):
+            return -1
+        return sum(field.mask for field in register.fields if not field.reserved)
+
+    def _offset(self, element: int) -> int:
+        assert self.registers is not None
+        return int(self.registers.tables.offset[element])
+
+    def hidden(self, said: Said) -> bool:
+        """Whether what was read depends on traffic that the recording does not show."""
+        if self.script.shows_device or said.kind == Kind.CONFIG_READ:
+            return False
+        if self.contract is None or not self.contract.inputs:
+            return bool(self.volatile(said))
+        element = self._element(said)
+        if element < 0 or self.registers is None:
+            return False
+        return self.registers.declaration(element).name in self.contract.inputs
+
+    def _element(self, said: Said) -> int:
+        if self.registers is None or said.kind == Kind.CONFIG_READ:
+            return -1
+        known = self._elements.get(said.place)
+        if known is None:
+            bar, offset = said.place
+            known = int(self.registers.lookup([bar], [offset])[0])
+            self._elements[said.place] = known
+        return known

@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A replay under way: the script's steps are told to the target, and what it says is compared.
+
+What the host did waits in a queue, as posted writes do on their way, and is told to the target when
+something is expected that only it can bring about: then nothing is told before its causes have
+happened. What the recording does not show (when a frame came in, when a timer ran off) is decided
+here by what was said next; where that leaves a choice, it is written down, so that
+:mod:`uvtrace.replay.runner` can come back and choose otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from uvtrace.replay.course import Course
+from uvtrace.replay.said import ANSWERS, LINE, MESSAGES, Said, may_pass
+from uvtrace.replay.script import Step, Told
+from uvtrace.replay.target import Target
+from uvtrace.trace.enums import Kind, Status
+
+_PENDING_MAX: Final = 4096
+_LOG_KEPT: Final = 24
+_TIMERS_MAX: Final = 64
+"""Timers that are let run off while one thing is waited for."""
+_POLLS_MAX: Final = 16
+LATER: Final = -1
+"""Of a frame: not here."""
+
+
+class Difference(StrEnum):
+    """How the two differ."""
+
+    VALUE = "value"
+    """A read was answered otherwise."""
+    MISSING = "missing"
+    """The recorded device said something that the target does not say."""
+    UNEXPECTED = "unexpected"
+    """The target said something that the recorded device did not say."""
+    OTHER = "other"
+    """Both said something of one kind, but not the same."""
+
+
+@dataclass(slots=True)
+class Mismatch(Exception):  # noqa: N818  # an event, which may be no error
+    """What was expected at a step, and what came."""
+
+    number: int
+    difference: Difference
+    expected: Said | None
+    got: Said | None
+
+    def __post_init__(self) -> None:
+        Exception.__init__(self)
+
+    def signature(self) -> tuple[object, ...]:
+        """What others like it share."""
+        said = self.expected or self.got
+        other = self.got.kind if self.got is not None else None
+        return (self.difference, said.kind if said else None, said.place if said else None, other)
+
+
+Key = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Choice:
+    """Something that the recording left open.
+
+    Attributes:
+        number: the step at which it came up.
+        key: what the choice is about.
+        options: what could be chosen.
+        chosen: what was.
+    """
+
+    number: int
+    key: Key
+    options: tuple[int, ...]
+    chosen: int
+
+
+class Engine:
+    """A replay under way; its state is its attributes.
+
+    Attributes:
+        at: the next step of the script.
+        choices: what the recording left open, and what was chosen.
+        decisions: what to choose, by key, where it is not the usual.
+        agreed: what both said, by the register that was read or by kind.
+        not_compared: what the recording does not show of one side, likewise.
+        reserved: reads that differ in reserved bits only, likewise.
+        log: what was told (True) and said, the newest last.
+    """
+
+    def __init__(self, course: Course, target: Target) -> None:
+        self.course = course
+        self.target = target
+        self.at = 0
+        self.choices: list[Choice] = []
+        self.decisions: Mapping[Key, int] = {}
+        self.agreed: Counter[str] = Counter()
+        self.not_compared: Counter[str] = Counter()
+        self.reserved: Counter[str] = Counter()
+        self.log: deque[tuple[bool, Told | Said | bytes]] = deque(maxlen=_LOG_KEPT)
+        self._pending: deque[int] = deque()
+        self._produced: list[Said] = []
+        self._tags: dict[int, int] = {}
+        self._delivered: set[int] = set()
+        self._held: set[int] = set()
+        self._line = False
+        self._messages = 0
+        self._now_ns = course.script.start_ns
+
+    @property
+    def finished(self) -> bool:
+        """Every step is done."""
+        return self.at >= len(self.course.script.steps) and not self._pending
+
+    @property
+    def frames_in(self) -> int:
+        """Frames that the target was given."""
+        return len(self._delivered)
+
+    @property
+    def settled(self) -> bool:
+        """It can be copied here."""
+        return self.target.settled
+
+    def step(self) -> None:
+        """Do the next step.
+
+        Raises:
+            Mismatch: the target says something else. :meth:`step` again repeats the step;
+                :meth:`go_on` accepts it.
+        """
+        steps = self.course.script.steps
+        if self.at >= len(steps):
+            self._finish()
+            return
+        step = steps[self.at]
+        if step.told is not None:
+            self._pending.append(self.at)
+            if len(self._pending) > _PENDING_MAX:
+                self._tell_next()
+        elif step.said is not None:
+            self._expect(self.at, step, step.said)
+        elif step.handler:
+            self._enter_handler(step)
+        self.at += 1
+
+    def _finish(self) -> None:
+        while self._pending:
+            self._tell_next()
+        if self._produced:
+            raise Mismatch(self.at, Difference.UNEXPECTED, None, self._produced[0])
+
+    # ------------------------------------------------------------ telling
+
+    def _tell_next(self) -> None:
+        number = self._pending.popleft()
+        step = self.course.script.steps[number]
+        told = step.told
+        assert told is not None
+        if told.kind == Kind.DMA_READ:
+            tag = self._tags.get(told.tag)
+            if tag is not None:
+                if told.left <= told.length or told.status != Status.OK:
+                    del self._tags[told.tag]
+                self._go_to(number, step)
+                self.log.append((True, told))
+                self._hear(self.target.answer(tag, told))
+            return
+        self._go_to(number, step)
+        self.log.append((True, told))
+        self._hear(self.target.tell(told, None))
+
+    def _go_to(self, number: int, step: Step) -> None:
+        """Let time go on to a step, unless it is decided that a timer waits or hurries."""
+        deadline = self.target.deadline_ns
+        time_ns = max(self._now_ns, step.time_ns)
+        if deadline is None:
+            self._now_ns = time_ns
+            self._hear(self.target.advance(time_ns))
+            return
+        chosen = self._choose(number, ("time", number), (0, 1))
+        due = deadline <= time_ns
+        if chosen and due:
+            return
+        self._now_ns = max(time_ns, deadline) if chosen else time_ns
+        self._hear(self.target.advance(self._now_ns))
+
+    def _choose(self, number: int, key: Key, options: tuple[int, ...]) -> int:
+        chosen = self.decisions.get(key, options[0])
+        if chosen not in options:
+            chosen = options[0]
+        if len(options) > 1:
+            self.choices.append(Choice(self.at, key, options, chosen))
+        return chosen
+
+    def _hear(self, said: list[Said]) -> None:
+        for each in said:
+            self.log.append((False, each))
+            if each.kind == Kind.DMA_READ and not self.course.compare_reads:
+                self._serve(each)
+            elif self.course.script.shows_device or each.kind in ANSWERS:
+                self._produced.append(each)
+            else:
+                self._note_unseen(each)
+
+    def _note_unseen(self, said: Said) -> None:
+        """The recording does not show what the device said by itself."""
+        if said.kind in LINE:
+            self._line = said.kind == Kind.INTX_ASSERT
+        elif said.kind in MESSAGES:
+            self._messages += 1
+        else:
+            self.not_compared[self.course.what(said)] += 1
+
+    def _serve(self, read: Said) -> None:
+        """Answer a read of the target's that is not compared, from what is known of memory."""
+        row = self._row()
+        data, unknown = self.course.script.history.at(row, read.address, read.length)
+        self.not_compared[self.course.what(read)] += 1
+        if unknown and not self.course.script.shows_memory:
+            self.not_compared["withheld"] += 1
+            return
+        told = Told(
+            Kind.DMA_READ,
+            address=read.address,
+            length=read.length,
+            data=data,
+            left=read.length,
+        )
+        self.log.append((True, told))
+        self._hear(self.target.answer(read.tag, told))
+
+    def _row(self) -> int:
+        steps = self.course.script.steps
+        if self._pending:
+            return steps[self._pending[0]].row
+        return steps[min(self.at, len(steps) - 1)].row
+
+    def _deliver(self, number: int) -> None:
+        self._delivered.add(number)
+        frame = self.course.frames[number]
+        self.log.append((True, frame.data))
+        self._hear(self.target.frame(frame.data, None))
+
+    # ----------------------------------------------------------- expecting
+
+    def _expect(self, number: int, step: Step, said: Said) -> None:
+        timers = 0
+        while True:
+            place, blocker = self._find(said)
+            if place is not None:
+                if blocker is not None:
+                    raise Mismatch(number, Difference.UNEXPECTED, said, blocker)
+                self._compare(number, said, place)
+                return
+            if self._bring_frame(number, step):
+                continue
+            if self._pending:
+                self._tell_next()
+                continue
+            deadline = self.target.deadline_ns
+            if deadline is None or timers == _TIMERS_MAX:
+                raise self._missing(number, said)
+            timers += 1
+            self._now_ns = max(self._now_ns, deadline)
+            self._hear(self.target.advance(self._now_ns))
+
+    def _find(self, said: Said) -> tuple[int | None, Said | None]:
+        """Where it was said; and what was said before it that it must not pass."""
+        for place, each in enumerate(self._produced):
+            if each.is_same(said):
+                for earlier in self._produced[:place]:
+                    if not may_pass(each, earlier):
+                        return place, earlier
+                return place, None
+        return None, None
+
+    def _bring_frame(self, number: int, step: Step) -> bool:
+        """Let a frame come in whose first trace is expected now."""
+        frame = self.course.starts.get(number)
+        if frame is None or frame in self._delivered:
+            return False
+        if frame not in self._held:
+            self._held.add(frame)
+            options = tuple(range(len(self._pending) + 1))
+            if self.course.frames[frame].fetch == number:
+                options = (*options, LATER)
+            chosen = self._choose(number, ("frame", number), options)
+            if chosen == LATER:
+                return bool(self._pending) and self._told_one()
+            for _ in range(chosen):
+                self._tell_next()
+        elif self.decisions.get(("frame", number)) == LATER:
+            return False
+        self._now_ns = max(self._now_ns, step.time_ns)
+        self._deliver(frame)
+        return True
+
+    def _told_one(self) -> bool:
+        self._tell_next()
+        return True
+
+    def _missing(self, number: int, said: Said) -> Mismatch:
+        like = next((each for each in self._produced if _alike(each, said)), None)
+        difference = Difference.MISSING if like is None else Difference.OTHER
+        return Mismatch(number, difference, said, like)
+
+    def _compare(self, number: int, said: Said, place: int) -> None:
+        got = self._produced[place]
+        if said.kind not in ANSWERS:
+            del self._produced[place]
+            if said.kind == Kind.DMA_READ:
+                self._tags[said.tag] = got.tag
+            self.agreed[self.course.what(said)] += 1
+            return
+        if said.status != Status.OK:
+            del self._produced[place]
+            self.not_compared["not answered"] += 1
+            return
+        if self.course.hidden(said):
+            del self._produced[place]
+            self.not_compared[self.course.name_of(said)] += 1
+            return
+        mask = (1 << 8 * said.length) - 1 & ~self.target.unpredictable(said)
+        mask = 0 if said.kind == Kind.PIO_WRITE else mask  # its completion carries no data
+        wrong = (said.value ^ got.value) & mask
+        if wrong and not wrong & self.course.described(said):
+            self.reserved[self.course.name_of(said)] += 1
+            wrong = 0
+        if got.status != Status.OK or (wrong and not self._absorbed(number, said, got, wrong)):
+            raise Mismatch(number, Difference.VALUE, said, got)
+        del self._produced[place]
+        self.agreed[self.course.name_of(said)] += 1
+
+    def _absorbed(self, number: int, said: Said, got: Said, wrong: int) -> bool:
+        """Whether it is a poll, and the target is earlier: a later read of it got this value."""
+        if wrong & ~self.course.volatile(said):
+            return False
+        for step in self.course.script.steps[number + 1 : number + 64]:
+            if step.told is not None and step.told.place != said.place:
+                return False
+            later = step.said
+            if later is None or later.kind not in ANSWERS:
+                continue
+            if later.place != said.place:
+                return False
+            if later.value == got.value:
+                return True
+        return False
+
+    # ------------------------------------------------------------- going on
+
+    def go_on(self, mismatch: Mismatch) -> None:
+        """Take it as the recording has it, and go on behind it."""
+        if mismatch.got is not None:
+            self._forget(mismatch.got)
+        if mismatch.difference == Difference.UNEXPECTED:
+            return
+        self.at += 1
+
+    def _forget(self, said: Said) -> None:
+        self._produced = [each for each in self._produced if each is not said]
+        if said.kind == Kind.DMA_READ:
+            self._serve(said)
+
+    def _enter_handler(self, step: Step) -> None:
+        """Tap mode: a handler ran, so that there was an interrupt."""
+        if self.course.script.shows_device:
+            return
+        while self._pending:
+            self._tell_next()
+        if self._line or self._messages:
+            self._messages = max(0, self._messages - 1)
+            self.agreed["handler enter"] += 1
+        else:
+            self.not_compared["handler enter"] += 1
+
+
+def _alike(said: Said, other: Said) -> bool:
+    if said.kind in LINE and other.kind in LINE:
+        return False
+    return said.kind == other.kind and said.kind not in ANSWERS

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What came from the network, put together from what the recorded device wrote to memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from uvtrace.check.rings import Ring
+from uvtrace.replay.said import Said
+from uvtrace.replay.script import Script, Step
+from uvtrace.trace.enums import Kind
+
+_WRITES = frozenset({Kind.MMIO_WRITE, Kind.PIO_WRITE})
+
+
+@dataclass(slots=True)
+class Frame:
+    """A frame that the recorded device received.
+
+    Attributes:
+        data: without what the device put behind it.
+        fetch: the step at which the device fetched descriptors for it, where it did so after the
+            frame before; None: it did not.
+        first: the step at which it wrote the first of it.
+    """
+
+    data: bytes
+    fetch: int | None
+    first: int
+
+
+def frames_of(script: Script, rings: Sequence[Ring]) -> list[Frame]:
+    """The frames, in the order of their coming."""
+    frames: list[Frame] = []
+    for ring in rings:
+        if ring.received is not None:
+            frames += _Receiving(ring, [each for each in rings if each is not ring]).follow(script)
+    return sorted(frames, key=lambda frame: frame.first)
+
+
+@dataclass
+class _Receiving:
+    """One receive ring."""
+
+    ring: Ring
+    others: Sequence[Ring]
+    registers: dict[tuple[int, int], int] = field(default_factory=dict)
+    fetch: int | None = None
+    first: int | None = None
+    stores: list[Said] = field(default_factory=list)
+    parts: list[bytes] = field(default_factory=list)
+
+    def follow(self, script: Script) -> Iterator[Frame]:
+        for number, step in enumerate(script.steps):
+            if step.told is not None and step.told.kind in _WRITES:
+                self.registers[step.told.place] = step.told.value
+            elif step.said is not None:
+                yield from self._look(number, step, step.said, script)
+
+    def _look(self, number: int, step: Step, said: Said, script: Script) -> Iterator[Frame]:
+        base, length = self.ring.region(self.registers)
+        inside = base <= said.address < base + length
+        if said.kind == Kind.DMA_READ and inside and self.first is None:
+            self.fetch = number
+        elif said.kind == Kind.DMA_WRITE and inside:
+            yield from self._written_back(number, said, base)
+        elif said.kind == Kind.DMA_WRITE and not self._is_of_others(said.address):
+            self.first = number if self.first is None else self.first
+            self.stores.append(said)
+
+    def _is_of_others(self, address: int) -> bool:
+        regions = (ring.region(self.registers) for ring in self.others)
+        return any(base <= address < base + length for base, length in regions)
+
+    def _written_back(self, number: int, said: Said, base: int) -> Iterator[Frame]:
+        ring = self.ring
+        at = (said.address - base) % ring.entry_bytes
+        descriptor = bytearray(ring.entry_bytes)
+        descriptor[at : at + len(said.data)] = said.data
+        status = ring.status.of(bytes(descriptor))
+        if not status & ring.done or ring.received is None:
+            return
+        length = ring.received.of(bytes(descriptor)) & ring.received_mask
+        stored, self.stores = b"".join(each.data for each in self.stores), []
+        if not status & ring.failed and len(stored) >= length:
+            self.parts.append(stored[-length:] if length else b"")
+        if ring.last and not status & ring.last:
+            return
+        data, self.parts = b"".join(self.parts), []
+        first, self.first = self.first, None
+        fetch, self.fetch = self.fetch, None
+        trailer = ring.trailer(self.registers)
+        if len(data) > trailer:
+            yield Frame(data[: len(data) - trailer], fetch, number if first is None else first)
