@@ -18,7 +18,7 @@ from uvtrace.cli.bar import bar
 from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode, UsageError
 from uvtrace.minimize.minimize import Minimal, minimize
-from uvtrace.minimize.reduce import Budget
+from uvtrace.minimize.reduce import Budget, counted
 from uvtrace.minimize.target import choose
 from uvtrace.minimize.written import Small, small_trace, write
 from uvtrace.registers import load
@@ -132,8 +132,8 @@ def _lines(
     yield f"{trace.path}: {finding.rule}: {finding.message}"
     if minimal.stopped:
         yield f"stopped early ({minimal.stopped}): this is the smallest part that was found"
-    took = f"{minimal.tests} tests, {minimal.seconds:.1f} s"
-    yield f"{len(trace)} records to {len(minimal.kept)}, {took}: {output}"
+    took = f"{counted(minimal.tests, 'test')}, {minimal.seconds:.1f} s"
+    yield f"{counted(len(trace), 'record')} to {len(minimal.kept)}, {took}: {output}"
     for row, position in enumerate(minimal.kept[:SHOWN].tolist(), small.sliced.texts):
         part = trace[position : position + 1]
         was = f"was #{int(part.column('seq')[0])}"

@@ -42,6 +42,11 @@ class SpentError(Exception):
     """The budget is spent."""
 
 
+def counted(count: int, what: str) -> str:
+    """``1 test``, ``2 tests``."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 @dataclass
 class Reduction:
     """A part that proves the finding, and what it took to find it.
@@ -139,7 +144,7 @@ class Reduction:
         if known is not None:
             return known
         if self.tests >= self.budget.tests:
-            raise SpentError(f"{self.budget.tests} tests")
+            raise SpentError(counted(self.budget.tests, "test"))
         if self.tests and time.monotonic() - self.begun >= self.budget.seconds:
             raise SpentError(f"{self.budget.seconds:g} s")
         outcome = self._known[key] = self.judge(positions, emptied)
