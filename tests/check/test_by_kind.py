@@ -56,7 +56,9 @@ def chunk_of(count: int, seed: int, *, functions: tuple[int, ...] = (0, 1, 7)) -
     records = make_records(2 * count, kind=3)[::2]
     records["kind"] = chance.choice(KINDS, count)
     records["function"] = chance.choice([*functions, FUNCTION_NONE], count)
-    chunk = Chunk(records, 0, Losses.none(count), lambda _: b"")
+    records["time_ns"] = chance.integers(0, 1000, count)
+    records["address"] = chance.integers(0, 3, count)
+    chunk = Chunk(records, 0, Losses.none(), lambda _: b"")
     words = np.array([*EDGES, 2**63, 2**64 - 2, 2**64 - 1], np.uint64)
     numbers = np.array([*EDGES, -1, -2, -64, -(2**63)], np.int64)
     chunk.put("word", chance.choice(words, count))
@@ -72,8 +74,6 @@ def chunk_of(count: int, seed: int, *, functions: tuple[int, ...] = (0, 1, 7)) -
 def tell_of_some(chunk: Chunk, chance: np.random.Generator) -> None:
     """Columns as passes tell them: by version in force, and of some rows only."""
     count = len(chunk)
-    chunk.records["time_ns"] = chance.integers(0, 1000, count)
-    chunk.records["address"] = chance.integers(0, 3, count)
     in_force = chance.integers(0, 5, count).astype(np.int32)
     table = chance.integers(-3, 400, (5, 3))
     chunk.put_placed("placed", in_force, table[:, 1])

@@ -20,7 +20,7 @@ _SOME = st.sets(st.integers(0, _RECORDS - 1)).map(lambda rows: np.array(sorted(r
 
 def _chunk() -> Chunk:
     records = make_records(_RECORDS, kind=Kind.MMIO_WRITE)
-    return Chunk(records, 0, Losses.none(_RECORDS), lambda _: b"")
+    return Chunk(records, 0, Losses.none(), lambda _: b"")
 
 
 @given(told=_SOME, asked=_SOME, whole_first=st.booleans())
@@ -71,7 +71,7 @@ def test_the_fields_of_every_record_are_what_the_records_say() -> None:
     for number, name in enumerate(COMMON):
         largest = np.iinfo(records.dtype[name]).max
         records[name] = (np.arange(_RECORDS, dtype=np.uint64) * 7 + number) % largest
-    chunk = Chunk(records, 0, Losses.none(_RECORDS), lambda _: b"")
+    chunk = Chunk(records, 0, Losses.none(), lambda _: b"")
     for column, name in COMMON_FIELDS.items():
         assert chunk.column(column).tolist() == records[name].tolist(), name
 
@@ -86,7 +86,7 @@ def test_rows_of_kinds_are_those_whose_record_is_of_one_of_them(
 ) -> None:
     records = make_records(len(kinds))
     records["kind"] = kinds
-    chunk = Chunk(records, 0, Losses.none(len(kinds)), lambda _: b"")
+    chunk = Chunk(records, 0, Losses.none(), lambda _: b"")
     assert chunk.rows(asked).tolist() == [row for row, kind in enumerate(kinds) if kind in asked]
     assert chunk.kinds == frozenset(kinds)
 
@@ -98,7 +98,7 @@ def test_a_field_of_the_union_is_the_same_of_few_rows_and_of_all() -> None:
     records["kind"] = random.choice(np.array(list(Kind)), count)
     few = np.flatnonzero(random.random(count) < 0.3)
     for name in ("bar", "vector", "offset", "iomap", "direction", "result", "topic"):
-        chunk = Chunk(records, 0, Losses.none(count), lambda _: b"")
+        chunk = Chunk(records, 0, Losses.none(), lambda _: b"")
         told = chunk.take(name, few)
         assert told.any()
         assert told.tolist() == chunk.column(name)[few].tolist()

@@ -71,6 +71,7 @@ class Chunk:
         first: position of the first record in the trace.
         losses: what was lost among them.
         payload: gives the payload of a row.
+        parts: the fields that :func:`uvtrace.check.split.split` gives, if they are known.
     """
 
     def __init__(
@@ -79,11 +80,15 @@ class Chunk:
         first: int,
         losses: Losses,
         payload: Callable[[int], bytes],
+        parts: dict[str, Array] | None = None,
     ) -> None:
-        self.records = records
+        # Compiled loops are made for one kind of array: it is the same for every chunk.
+        self.records = np.ascontiguousarray(records).view()
+        self.records.flags.writeable = False
         self.first = first
         self.losses = losses
         self.payload = payload
+        self.parts = split(records) if parts is None else parts
         self._columns: dict[str, Array] = {}
         self._fillers: dict[str, Filler] = {}
         self._told: dict[str, _Told] = {}
@@ -101,16 +106,12 @@ class Chunk:
     @cached_property
     def kind(self) -> NDArray[np.uint8]:
         """The kind of every record."""
-        return self._parts["kind"]
+        return self.parts["kind"]
 
     @cached_property
     def function(self) -> NDArray[np.uint16]:
         """The function of every record."""
-        return self._parts["function"]
-
-    @cached_property
-    def _parts(self) -> dict[str, Array]:
-        return split(self.records)
+        return self.parts["function"]
 
     @cached_property
     def kinds(self) -> frozenset[int]:
@@ -353,7 +354,7 @@ class Chunk:
         dtype = np.dtype(ALL[name].dtype)
         if name in COMMON_FIELDS:
             field = COMMON_FIELDS[name]
-            part = self._parts[field] if field in FIELDS else self.records[field]
+            part = self.parts[field] if field in FIELDS else self.records[field]
             column = np.ascontiguousarray(part)
             return column.view(dtype) if dtype.itemsize == column.itemsize else column
         return self._of_union(name, dtype)

@@ -28,6 +28,7 @@ from uvtrace.check.results import WHOLE_TRACE, Results
 from uvtrace.check.rule import END, Rule
 from uvtrace.check.rules import Selection, Sight
 from uvtrace.check.sight import Shown
+from uvtrace.check.split import Room
 from uvtrace.check.verdicts import verdicts_of
 from uvtrace.registers import RegisterMap
 from uvtrace.trace.events import is_event
@@ -38,6 +39,7 @@ CHUNK = 1 << 17
 """Records per step of the sweep. A step costs some milliseconds by itself, however few they are;
 with twice as many the sweep is not faster any more, and takes more memory."""
 
+_EVENT_KINDS: Final = frozenset(np.flatnonzero(is_event(np.arange(256))).tolist())
 _BASE_COLUMNS: Final = frozenset({"function", "site", "seq", "time_ns", "kind"})
 
 
@@ -174,7 +176,7 @@ class Checker:
         if self._program is None:
             self._program = sweep.program.copy()
         first = 0
-        for part in trace.chunks(CHUNK):
+        for part in trace.chunks(CHUNK, sweep.room.records):
             records = part.records
             sweep.take(first, records)
             first += len(records)
@@ -232,6 +234,7 @@ class Sweep:
         self.trace = trace
         self.rules = (*rules, *silent)
         self.functions = [*(function.name for function in trace.functions), WHOLE_TRACE]
+        self.room = Room(min(len(trace), CHUNK))
         self.shown = Shown()
         self.losses = LossFollower(trace)
         self.transactions = 0
@@ -253,13 +256,14 @@ class Sweep:
         return [make(self.trace, columns, registers) for make in PASSES if needed(make, columns)]
 
     def take(self, first: int, records: NDArray[np.void]) -> None:
-        """Judge records that begin at position ``first`` of the trace."""
+        """Judge records that begin at position ``first`` of the trace, as many as there is room."""
         if len(records) == 0:
             return
-        self.shown.see(records)
-        losses = self.losses.take(first, records)
-        chunk = Chunk(records, first, losses, lambda row: self.trace.payload(first + row))
-        self.transactions += int(np.count_nonzero(is_event(chunk.kind)))
+        parts = self.room.split(records)
+        losses = self.losses.take(first, records, parts)
+        chunk = Chunk(records, first, losses, lambda row: self.trace.payload(first + row), parts)
+        self.shown.see(parts, chunk.kinds)
+        self.transactions += sum(len(chunk.rows((kind,))) for kind in chunk.kinds & _EVENT_KINDS)
         for each in self._passes:
             each.run(chunk)
         self.judgement.take(chunk)
@@ -294,7 +298,7 @@ class Sweep:
             records["seq"] = self.trace[self._first - 1 : self._first].records["seq"][0]
         for part, whole in ((records[:-1], False), (records[-1:], True)):
             last = max(self._first - 1, 0)
-            chunk = Chunk(part, last, Losses.none(len(part)), lambda _: b"")
+            chunk = Chunk(part, last, Losses.none(), lambda _: b"")
             for each in self._passes:
                 each.run(chunk)
             self.judgement.take_end(chunk, whole=whole)

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.compiled import loop
-from uvtrace.check.record_view import record_view
 from uvtrace.check.rules import Sight
 from uvtrace.check.sight import ALL_SIGHTS, Loss, loss_of
 from uvtrace.trace.enums import Kind
@@ -22,7 +21,6 @@ from uvtrace.trace.trace import Trace
 SIGHT_BIT: Final = {sight: 1 << number for number, sight in enumerate(Sight)}
 """The bit of each sight in a mask."""
 _LOSS: Final = int(Kind.LOSS)
-_VIEW: Final = record_view(("kind", "seq"))
 
 
 def sight_mask(sights: Iterable[Sight]) -> int:
@@ -39,22 +37,23 @@ class Losses:
         rows: the row before which each happened, int64.
         functions: the function it concerns, -1 for all, int64.
         masks: what it hides, see :data:`SIGHT_BIT`, int64.
-        missing: by row: records missing before it; negative where numbers run back.
-        lost: by row: lost records that it stands for.
+        missing: by row: records missing before it; negative where numbers run back; None: every
+            record has the number that was due.
+        lost: by row: lost records that it stands for; None: none does.
     """
 
     told: tuple[Loss, ...]
     rows: NDArray[np.int64]
     functions: NDArray[np.int64]
     masks: NDArray[np.int64]
-    missing: NDArray[np.int64]
-    lost: NDArray[np.int64]
+    missing: NDArray[np.int64] | None
+    lost: NDArray[np.int64] | None
 
     @classmethod
-    def none(cls, n: int) -> Losses:
-        """No loss among ``n`` records."""
+    def none(cls) -> Losses:
+        """There is no loss."""
         empty = np.zeros(0, np.int64)
-        return cls((), empty, empty, empty, np.zeros(n, np.int64), np.zeros(n, np.int64))
+        return cls((), empty, empty, empty, None, None)
 
     def of(self, sights: Iterable[Sight]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and functions of the losses that hide one of ``sights``."""
@@ -77,15 +76,21 @@ class LossFollower:
     all: list[Loss] = field(default_factory=list)
     _next_seq: int | None = None
 
-    def take(self, first: int, records: NDArray[np.void]) -> Losses:
-        """The losses among the records that begin at position ``first``."""
+    def take(
+        self, first: int, records: NDArray[np.void], parts: Mapping[str, NDArray[Any]] | None = None
+    ) -> Losses:
+        """The losses among the records that begin at position ``first``.
+
+        ``parts`` are fields of theirs that are at hand, contiguous.
+        """
         if len(records) == 0:
-            return Losses.none(0)
-        start = int(records["seq"][0]) if self._next_seq is None else self._next_seq
-        missing = np.empty(len(records), np.int64)
-        if not _follow_numbers(records.view(_VIEW), start, missing):
-            self._next_seq = int(records["seq"][-1]) + 1
-            return replace(Losses.none(len(records)), missing=missing)
+            return Losses.none()
+        if parts is None:
+            parts = {name: np.ascontiguousarray(records[name]) for name in ("seq", "kind")}
+        start = int(parts["seq"][0]) if self._next_seq is None else self._next_seq
+        if _in_order(parts["seq"], parts["kind"], start):
+            self._next_seq = start + len(records)
+            return Losses.none()
         counts = lost_counts(records).astype(np.int64)
         seq = records["seq"].astype(np.int64)
         missing = seq - self._due(seq, counts)
@@ -154,13 +159,9 @@ def _function(loss: Loss) -> int:
 
 
 @loop
-def _follow_numbers(records: NDArray[np.void], start: int, missing: NDArray[np.int64]) -> bool:
-    """Whether anything was lost; fill in how far each number is ahead of the one that is due."""
-    due: Any = start
-    lost = False
-    for row in range(len(records)):
-        seq = np.int64(records[row].seq)
-        missing[row] = seq - due
-        lost = lost or missing[row] > 0 or records[row].kind == _LOSS
-        due = seq + 1
-    return lost
+def _in_order(seq: NDArray[np.uint64], kind: NDArray[np.uint8], start: int) -> bool:
+    """Whether every record has the number that is due, and none tells of loss."""
+    wrong, due = np.uint64(0), np.uint64(start)
+    for row in range(len(seq)):
+        wrong |= (seq[row] ^ (due + np.uint64(row))) | np.uint64(kind[row] == _LOSS)
+    return bool(wrong == 0)

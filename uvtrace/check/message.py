@@ -53,7 +53,7 @@ class Witness:
     def chunk(self, position: int) -> Chunk:
         """The record at a position of the trace, as a chunk of its own."""
         part = self.trace[position : position + 1]
-        return Chunk(part.records, position, Losses.none(1), lambda row: part.payload(row))
+        return Chunk(part.records, position, Losses.none(), lambda row: part.payload(row))
 
     def record(self, position: int) -> np.void:
         """The record at a position of the trace."""

@@ -7,14 +7,15 @@ unknown, never a pass and never a finding.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.compiled import loop
-from uvtrace.check.record_view import record_view
 from uvtrace.check.rules import Sight
 from uvtrace.trace.enums import Flag, Kind, LossCause, Phase
 from uvtrace.trace.events import is_event
@@ -114,48 +115,65 @@ def _sights_of_hook(name: str) -> frozenset[Sight]:
     return frozenset({Sight.LIFE}) if name else ALL_SIGHTS
 
 
-_VIEW: Final = record_view(("kind", "phase", "flags"))
 _EVENT_KINDS: Final = is_event(np.arange(256))
 _OF_TWO: Final = np.isin(np.arange(256), _NON_POSTED)
 _IMPORTED: Final = np.uint32(Flag.IMPORTED)
 _REQUEST, _COMPLETION = int(Phase.REQUEST), int(Phase.COMPLETION)
-_NATIVE, _APART = 0, 1
 
 
 class Shown:
     """Gathers, chunk by chunk, which sights a capture has."""
 
     def __init__(self) -> None:
-        self._kinds = np.zeros(256, np.bool_)
-        self._how = np.zeros(2, np.bool_)
+        self._kinds: set[int] = set()
+        self._native = False
+        self._apart = False
 
-    def see(self, records: NDArray[np.void]) -> None:
-        """Take note of a chunk of records (dtype RECORD, shape (n,))."""
-        _see(records.view(_VIEW), self._kinds, self._how, _EVENT_KINDS, _OF_TWO)
+    def see(self, parts: Mapping[str, NDArray[Any]], kinds: AbstractSet[int]) -> None:
+        """Take note of a chunk of records.
+
+        Args:
+            parts: their ``kind``, ``phase`` and ``flags``, each of shape (n,).
+            kinds: those that there are among them.
+        """
+        self._kinds |= kinds
+        kind = parts["kind"]
+        if not self._native:
+            self._native = bool(_any_native(kind, parts["flags"], _EVENT_KINDS))
+        if not self._apart and not kinds.isdisjoint(_NON_POSTED):
+            self._apart = bool(_any_apart(kind, parts["phase"], _OF_TWO))
 
     @property
     def sights(self) -> frozenset[Sight]:
         """What the capture shows, whether or not it happened."""
         seen = {
-            sight for sight, kinds in _KINDS_THAT_SHOW.items() if self._kinds[list(kinds)].any()
+            sight
+            for sight, kinds in _KINDS_THAT_SHOW.items()
+            if not self._kinds.isdisjoint(map(int, kinds))
         }
-        if self._how[_APART]:
+        if self._apart:
             seen.add(Sight.CPL)
-        return frozenset(seen | (TAP_SIGHTS if self._how[_NATIVE] else set()))
+        return frozenset(seen | (TAP_SIGHTS if self._native else set()))
 
 
 @loop
-def _see(
-    records: NDArray[np.void],
-    kinds: NDArray[np.bool_],
-    how: NDArray[np.bool_],
-    event_kinds: NDArray[np.bool_],
-    of_two: NDArray[np.bool_],
-) -> None:
-    for row in range(len(records)):
-        kind, phase = records[row].kind, records[row].phase
-        kinds[kind] = True
-        if event_kinds[kind] and not records[row].flags & _IMPORTED:
-            how[_NATIVE] = True
-        if of_two[kind] and phase in (_REQUEST, _COMPLETION):
-            how[_APART] = True
+def _any_native(
+    kind: NDArray[np.uint8], flags: NDArray[np.uint32], event_kinds: NDArray[np.bool_]
+) -> bool:
+    """Whether an event was not taken from another tool's log."""
+    found = False
+    for row in range(len(kind)):
+        found |= event_kinds[kind[row]] and not flags[row] & _IMPORTED
+    return found
+
+
+@loop
+def _any_apart(
+    kind: NDArray[np.uint8], phase: NDArray[np.uint8], of_two: NDArray[np.bool_]
+) -> bool:
+    """Whether a request and its completion are two records."""
+    found = False
+    for row in range(len(kind)):
+        part = phase[row] == _REQUEST or phase[row] == _COMPLETION
+        found |= part and of_two[kind[row]]
+    return found

@@ -42,11 +42,29 @@ class Parts(NamedTuple):
     tag: NDArray[np.uint64]
 
 
+class Room:
+    """Memory for the records of one chunk, and their fields; the next one's come in their place.
+
+    To have it from the system anew for each chunk, all zeros, costs more than to fill it.
+
+    Attributes:
+        records: dtype RECORD, shape (n,).
+    """
+
+    def __init__(self, n: int) -> None:
+        self.records = np.empty(n, RECORD)
+        self._parts = {name: np.empty(n, RECORD[name]) for name in FIELDS}
+
+    def split(self, records: NDArray[np.void]) -> dict[str, NDArray[Any]]:
+        """The fields of at most n records (dtype RECORD), contiguous, by name."""
+        parts = {name: part[: len(records)] for name, part in self._parts.items()}
+        _split(records.view(_VIEW), Parts(**parts))
+        return parts
+
+
 def split(records: NDArray[np.void]) -> dict[str, NDArray[Any]]:
     """The fields of records (dtype RECORD, shape (n,)), contiguous, by name."""
-    parts = Parts(*(np.empty(len(records), RECORD[name]) for name in FIELDS))
-    _split(records.view(_VIEW), parts)
-    return dict(zip(FIELDS, parts, strict=True))
+    return Room(len(records)).split(records)
 
 
 @loop

@@ -91,7 +91,7 @@ class Packets:
         """Every record: a view of the file where the packets are equally spaced, else a copy."""
         stride = self._stride()
         if self.moved or self.version != FORMAT_VERSION or stride is None:
-            return self._gathered()
+            return self.gathered(np.empty(len(self), RECORD))
         if len(self) == 0:
             return np.zeros(0, RECORD)
         first = int(self.locations[0]) & ~_SIMPLE
@@ -171,15 +171,16 @@ class Packets:
         stride = int(self.locations[1] - self.locations[0])
         return stride if bool((np.diff(self.locations) == stride).all()) else None
 
-    def _gathered(self) -> NDArray[np.void]:
+    def gathered(self, room: NDArray[np.void]) -> NDArray[np.void]:
+        """Every record, read-only, in ``room`` (dtype RECORD, contiguous) unless it is of an older
+        format."""
         from uvtrace.trace.kernels import gather
 
-        copied = np.empty((len(self), RECORD_SIZE // 4), np.uint32)
-        gather(self.words, self.locations, copied)
-        records = copied.reshape(-1).view(RECORD)
+        records = room[: len(self)]
+        gather(self.words, self.locations, records.view(np.uint32).reshape(-1, RECORD_SIZE // 4))
         if self.moved:
             records["function"] = self._functions(records["function"])
-        records = upgrade(records, self.version)
+        records = upgrade(records, self.version).view()
         records.flags.writeable = False
         return records
 

@@ -194,10 +194,18 @@ class Trace:
         record = self[row]
         return self.symbol(int(record["caller"]) or int(record["ip"]))
 
-    def chunks(self, n: int = CHUNK_RECORDS) -> Iterator[Trace]:
+    def chunks(
+        self, n: int = CHUNK_RECORDS, room: NDArray[np.void] | None = None
+    ) -> Iterator[Trace]:
         """The trace in parts of ``n`` records; what a part has gathered goes with it.
 
         So do the file's pages: memory does not grow with the trace.
+
+        Args:
+            n: how many.
+            room: dtype RECORD, shape (n,) at least: where the records of each part are gathered,
+                in the place of those of the part before. Memory of its own for each part would
+                be cleared by the system every time.
 
         Raises:
             ValueError: ``n`` is not positive.
@@ -205,7 +213,10 @@ class Trace:
         if n < 1:
             raise ValueError(f"a chunk of {n} records")
         for start in range(0, len(self), n):
-            yield self[start : start + n]
+            part = self[start : start + n]
+            if room is not None:
+                part._gather(room)
+            yield part
             forget_pages(self._packets.data)
 
     def to_pandas(self, *, details: bool = False) -> pandas.DataFrame:
@@ -218,6 +229,10 @@ class Trace:
         from uvtrace.trace.frame import to_frame
 
         return to_frame(self, details=details)
+
+    def _gather(self, room: NDArray[np.void]) -> None:
+        if "records" not in vars(self):
+            vars(self)["records"] = self._packets.gathered(room)
 
     @property
     def _root(self) -> Trace:

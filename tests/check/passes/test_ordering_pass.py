@@ -69,7 +69,7 @@ def test_who_is_held_up_at_the_end_is_told_behind_the_last_event() -> None:
     ordering.run(Chunk(trace.records, 0, losses.take(0, trace.records), lambda row: b""))
     end = make_records(2, kind=END)
     end["function"] = [0, FUNCTION_NONE]
-    chunk = Chunk(end, len(trace), Losses.none(2), lambda row: b"")
+    chunk = Chunk(end, len(trace), Losses.none(), lambda row: b"")
     ordering.run(chunk)
     told = [chunk.column(name).tolist() for name in ("held_up", "held_up_by")]
     assert told == [[1, -1], [0, -1]]

@@ -113,7 +113,7 @@ def chunk_of(
     records: NDArray[np.void], first: int, events: Sequence[Values], columns: Sequence[Column]
 ) -> Chunk:
     """The events as a chunk in which every derived column is told."""
-    chunk = Chunk(records, first, Losses.none(len(records)), lambda _: b"")
+    chunk = Chunk(records, first, Losses.none(), lambda _: b"")
     for column in {**ALL, **{column.name: column for column in columns}}.values():
         if column.name not in _RECORD:
             chunk.put(column.name, _column(column, events))
