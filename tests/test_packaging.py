@@ -35,7 +35,9 @@ def test_the_kernel_modules_sources_are_reachable_from_the_package() -> None:
     assert sources.joinpath("Makefile").is_file()
 
 
-@pytest.mark.parametrize("package", ["uvtrace.kmod", "uvtrace.record", "uvtrace.wireshark"])
+@pytest.mark.parametrize(
+    "package", ["uvtrace.kmod", "uvtrace.record", "uvtrace.report", "uvtrace.wireshark"]
+)
 def test_what_is_no_python_is_declared_as_data(package: str, declared: dict[str, Any]) -> None:
     folder = ROOT / declared["package-dir"].get(package, package.replace(".", "/"))
     shipped = {

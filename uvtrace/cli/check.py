@@ -50,7 +50,7 @@ from uvtrace.trace.texts import printable
     metavar="FORMAT",
     default="text",
     show_default=True,
-    help="text, json, junit, ktap, sarif or kcidb.",
+    help="text, json, junit, ktap, sarif, kcidb or html.",
 )
 @click.option(
     "--pack",

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("show", "Print one line per transaction."),
     "check": ("check", "Judge recordings by the rules."),
     "rules": ("rules", "List the rules, or explain one."),
+    "report": ("report", "Write a page, slices and machine formats of a recording."),
     "graph": ("graph", "Draw a device's contract with what a run covered of it."),
     "minimize": ("minimize", "Find the fewest records that still prove a finding."),
     "replay": ("replay", "Hold a recording against a model of its device."),

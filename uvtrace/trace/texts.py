@@ -259,6 +259,9 @@ def duration_text(duration_ns: int) -> str:
 
 def printable(text: str) -> str:
     """Text from a trace as one line that no terminal interprets."""
+    if text.isprintable():
+        # Python asks for the same categories, all at once.
+        return text
     return "".join(
         character
         if character == " " or unicodedata.category(character)[0] not in "CZ"
