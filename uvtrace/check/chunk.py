@@ -71,7 +71,7 @@ class Chunk:
         first: position of the first record in the trace.
         losses: what was lost among them.
         payload: gives the payload of a row.
-        parts: the fields that :func:`uvtrace.check.split.split` gives, if they are known.
+        parts: their fields, if they are at hand.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Chunk:
         self.first = first
         self.losses = losses
         self.payload = payload
-        self.parts = split(records) if parts is None else parts
+        self._parts_at_hand = parts
         self._columns: dict[str, Array] = {}
         self._fillers: dict[str, Filler] = {}
         self._told: dict[str, _Told] = {}
@@ -112,6 +112,11 @@ class Chunk:
     def function(self) -> NDArray[np.uint16]:
         """The function of every record."""
         return self.parts["function"]
+
+    @cached_property
+    def parts(self) -> dict[str, Array]:
+        """The fields that :func:`uvtrace.check.split.split` gives, by name."""
+        return split(self.records) if self._parts_at_hand is None else self._parts_at_hand
 
     @cached_property
     def kinds(self) -> frozenset[int]:
