@@ -169,7 +169,7 @@ def test_the_machine_code_judges_as_the_numpy_program_does(
 ) -> None:
     chunk, parameters = chunk_of(count, seed), {"limit": seed}
     singles = [single(a, v, whole=whole, kinds=kinds) for a, v, whole, kinds in declared]
-    judging = ByKind(singles, Program(parameters), FUNCTIONS)
+    judging = ByKind(singles, [], Program(parameters), FUNCTIONS)
     found = judging.judge(chunk)
     judging.count()
     for number, one in enumerate(singles):
@@ -180,7 +180,7 @@ def test_the_machine_code_judges_as_the_numpy_program_does(
 
 def test_counts_add_up_over_chunks() -> None:
     one = single(record.kind == 3, SWITCH)
-    judging = ByKind([one], Program(), FUNCTIONS)
+    judging = ByKind([one], [], Program(), FUNCTIONS)
     expected = np.zeros(FUNCTIONS, np.int64)
     for seed in range(3):
         chunk = chunk_of(700, seed)

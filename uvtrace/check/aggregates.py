@@ -9,15 +9,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.chunk import Chunk, Frame, Rows
+from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.compiled import loop, rare_step, step
-from uvtrace.check.expression import Number
-from uvtrace.check.keys import keys_of
-from uvtrace.check.program import Run
-from uvtrace.check.truths import Found, Truths, marked
+from uvtrace.check.expression import Literal, Number
+from uvtrace.check.followers import Asked, Follower, Followers, Found, Key, Marked, unsure_of
 from uvtrace.check.window import Measure, Window
 
-COUNTS, RESETS = 1, 2
+_COUNTS, _RESETS, _UNSURE = range(3)
+"""Bits of events."""
+COUNTS, RESETS, UNSURE = (1 << bit for bit in range(3))
 _WAYS: Final = 4
 _COUNT, _SUM, _GROWTH = range(3)
 _MEASURES: Final = {Measure.COUNT: _COUNT, Measure.SUM: _SUM, Measure.GROWTH: _GROWTH}
@@ -44,22 +44,25 @@ class Events(NamedTuple):
     """The events of a chunk that concern a window, in order, and the losses among them.
 
     ``function`` and ``time_ns`` are of the whole chunk, whose first record is at position
-    ``first``; ``numbers`` (value, limit, span in ns) of each event.
+    ``first``; ``values``, ``limits`` and ``spans_ns`` of each event that counts.
     """
 
     function: NDArray[np.uint16]
     time_ns: NDArray[np.int64]
     rows: Rows
-    what: NDArray[np.uint8]
+    what: NDArray[np.uint64]
     keys: NDArray[np.uint64]
     reset_keys: NDArray[np.uint64]
-    numbers: NDArray[np.int64]
+    values: NDArray[np.int64]
+    limits: NDArray[np.int64]
+    spans_ns: NDArray[np.int64]
     lost: Rows
     lost_of: NDArray[np.int64]
     first: int
 
 
-_VALUE, _LIMIT, _SPAN_NS = range(3)
+_KEY, _VALUE, _LIMIT, _SPAN_NS, _RESET_KEY = range(5)
+"""What is asked of events."""
 
 
 @dataclass
@@ -68,7 +71,7 @@ class Aggregates:
 
     Args:
         window: what to follow.
-        truths: where its terms are added.
+        followers: where it is added.
         functions: how many there are.
 
     Attributes:
@@ -76,18 +79,19 @@ class Aggregates:
     """
 
     window: Window
-    truths: Truths
+    followers: Followers
     functions: int
     counted: NDArray[np.int64] = field(init=False)
     unknown: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._program = self.truths.program
-        for term in self.window.terms():
-            self._program.add(term)
-        self._counts = self.truths.add(self.window.counts)
-        self._unsure = self.truths.add_unknown(self.window.counts)
-        self._resets = self.truths.add(self.window.reset_by)
+        one = self.window
+        marks = [(one.counts, _COUNTS), (one.reset_by, _RESETS), (unsure_of(one.counts), _UNSURE)]
+        numbers = (_number(one.of), one.limit, _number(one.span_ns))
+        asked = [Asked(Key(one.key), COUNTS), *(Asked(number, COUNTS) for number in numbers)]
+        if one.reset_key is not None:
+            asked.append(Asked(Key(one.reset_key), RESETS))
+        self._number = self.followers.add(Follower(marks, asked))
         size = 1 << max(int(self.window.keys - 1).bit_length(), 3)
         self._slots = np.zeros(size, SLOT)
         self._epochs = np.ones(self.functions + 1, np.int64)
@@ -102,59 +106,37 @@ class Aggregates:
         Returns:
             The events that broke it, dtype HIT.
         """
-        unsure = found.rows(self._unsure)
-        if len(unsure):
-            _tally(chunk.function, unsure, self.unknown)
-        parts = ((found.rows(self._counts), COUNTS), (found.rows(self._resets), RESETS))
-        rows, what = marked(len(chunk), parts)
-        if not len(rows) and not len(lost[0]):
+        events = found.events(self._number)
+        if not len(events.rows) and not len(lost[0]):
             return np.zeros(0, HIT)
-        events = self._events(chunk, rows, what, lost)
-        hits = np.zeros(len(rows), HIT)
+        hits = np.zeros(len(events.rows), HIT)
         measure, by_key = _MEASURES[self.window.measure], self.window.reset_key is not None
-        state = self._slots, self._epochs
-        return hits[: _follow(*state, events, measure, by_key, self.counted, hits)]
+        followed = self._followed(chunk, events, lost)
+        tallies = self.counted, self.unknown
+        return hits[: _follow(self._slots, self._epochs, followed, measure, by_key, *tallies, hits)]
 
-    def _events(
-        self, chunk: Chunk, rows: Rows, what: NDArray[np.uint8], lost: tuple[Rows, Rows]
-    ) -> Events:
-        window = self.window
-        run = self._program.start(Frame(chunk, rows))
-        keys = self._keys(chunk, rows, run, window.key)
-        reset = window.reset_key
-        numbers = np.empty((3, len(rows)), np.int64)
-        for values, term in zip(numbers, (window.of, window.limit, window.span_ns), strict=True):
-            values[:] = self._number(run, term)
+    def _followed(self, chunk: Chunk, events: Marked, lost: tuple[Rows, Rows]) -> Events:
+        numbers = events.numbers
+        keys = numbers[_KEY].view(np.uint64)
+        by_key = self.window.reset_key is not None
         return Events(
             function=chunk.function,
             time_ns=chunk.column("time_ns"),
-            rows=rows,
-            what=what,
+            rows=events.rows,
+            what=events.bits[:, 0],
             keys=keys,
-            reset_keys=keys if reset is None else self._keys(chunk, rows, run, reset),
-            numbers=numbers,
+            reset_keys=numbers[_RESET_KEY].view(np.uint64) if by_key else keys,
+            values=numbers[_VALUE],
+            limits=numbers[_LIMIT],
+            spans_ns=numbers[_SPAN_NS],
             lost=lost[0],
             lost_of=lost[1],
             first=chunk.first,
         )
 
-    def _keys(
-        self, chunk: Chunk, rows: Rows, run: Run, key: tuple[Number, ...]
-    ) -> NDArray[np.uint64]:
-        parts = (run.number(self._program.add(part)).value for part in key)
-        return keys_of(chunk, rows, self.functions, parts)
 
-    def _number(self, run: Run, term: Number | int | None) -> Any:
-        if isinstance(term, Number):
-            return run.number(self._program.add(term)).value
-        return term or 0
-
-
-@loop
-def _tally(function: NDArray[np.uint16], rows: Rows, counts: NDArray[np.int64]) -> None:
-    for row in rows:
-        f: Any = min(np.int64(function[row]), len(counts) - 1)
-        counts[f] += 1
+def _number(term: Number | int | None) -> Number:
+    return term if isinstance(term, Number) else Literal(term or 0)
 
 
 @loop
@@ -165,6 +147,7 @@ def _follow(
     measure: int,
     by_key: bool,
     counted: NDArray[np.int64],
+    unknown: NDArray[np.int64],
     hits: NDArray[np.void],
 ) -> int:
     """Follow a chunk; returns how many ``hits`` there were."""
@@ -176,12 +159,14 @@ def _follow(
             following += 1
         f: Any = min(np.int64(events.function[row]), len(epochs) - 1)
         what = events.what[i]
-        if what & RESETS:
+        if what & np.uint64(UNSURE):
+            unknown[f] += 1
+        if what & np.uint64(RESETS):
             if by_key:
                 slots[_slot(slots, events.reset_keys[i], events.first + row)].epoch = 0
             else:
                 epochs[f] += 1
-        if what & COUNTS:
+        if what & np.uint64(COUNTS):
             counted[f] += 1
             slot = slots[_slot(slots, events.keys[i], events.first + row)]
             if slot.epoch != epochs[f]:
@@ -190,7 +175,7 @@ def _follow(
                 _grow(slot, events, i)
             else:
                 _count(slot, events, i, measure)
-            if slot.measured > events.numbers[_LIMIT, i] and not slot.broken:
+            if slot.measured > events.limits[i] and not slot.broken:
                 slot.broken = 1
                 hit = hits[count]
                 hit.row, hit.measured, hit.first = row, slot.measured, slot.first
@@ -228,7 +213,7 @@ def _slot(slots: NDArray[np.void], key: np.uint64, now: int) -> int:
 
 @step
 def _begin(slot: Any, epoch: int, events: Events, i: int) -> None:
-    value, row = events.numbers[_VALUE, i], events.rows[i]
+    value, row = events.values[i], events.rows[i]
     slot.epoch = epoch
     slot.begin_ns, slot.first = events.time_ns[row], events.first + row
     slot.measured, slot.least, slot.before, slot.broken = 0, value, value, 0
@@ -236,16 +221,16 @@ def _begin(slot: Any, epoch: int, events: Events, i: int) -> None:
 
 @step
 def _count(slot: Any, events: Events, i: int, measure: int) -> None:
-    span_ns, time_ns = events.numbers[_SPAN_NS, i], events.time_ns[events.rows[i]]
+    span_ns, time_ns = events.spans_ns[i], events.time_ns[events.rows[i]]
     if span_ns > 0 and time_ns - slot.begin_ns > span_ns:
         _begin(slot, slot.epoch, events, i)
-    slot.measured += events.numbers[_VALUE, i] if measure == _SUM else 1
+    slot.measured += events.values[i] if measure == _SUM else 1
 
 
 @step
 def _grow(slot: Any, events: Events, i: int) -> None:
-    value, time_ns = events.numbers[_VALUE, i], events.time_ns[events.rows[i]]
-    if time_ns - slot.begin_ns > events.numbers[_SPAN_NS, i]:
+    value, time_ns = events.values[i], events.time_ns[events.rows[i]]
+    if time_ns - slot.begin_ns > events.spans_ns[i]:
         if slot.least > slot.before:
             slot.measured += 1
         else:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules about single events at work, kind by kind: only what a kind can break is looked at."""
+"""Rules about single events, and what followers of several ask of each one, kind by kind: code is
+made of what a kind can break, and all events of a chunk are judged in one walk over them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,18 @@ from numpy.typing import NDArray
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.expression import Truth
 from uvtrace.check.flat import Flat
-from uvtrace.check.native import store
-from uvtrace.check.native.access import Access, How, Source, address_of, asked, groups_of, joined
+from uvtrace.check.followers import Asked, Follower, Key, Marked
+from uvtrace.check.layout import Layout
+from uvtrace.check.native import function, plan, store
+from uvtrace.check.native.access import How, address_of
 from uvtrace.check.native.code import Code, compiled, loaded, processor
-from uvtrace.check.native.function import Sizes, assembly_of
+from uvtrace.check.native.function import Argument, Column, Sizes, assembly_of, walk_assembly
 from uvtrace.check.native.plan import Output, What, planned
 from uvtrace.check.program import Program
 
 _WORD: Final = np.dtype(np.int64).itemsize
 _NO_COLUMNS: Final[Mapping[str, int]] = {}
+_KINDS: Final = 256
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,6 @@ class Single:
         kinds: the kinds of event that are looked at; None: all.
         whole_trace: it judges the trace, not a function.
         checked, unknown: where to count, by function; the last is the trace.
-        counts: whether anything is counted, or only told (of the whole trace).
     """
 
     applies: Truth
@@ -44,36 +47,24 @@ class Single:
     whole_trace: bool
     checked: NDArray[np.int64]
     unknown: NDArray[np.int64]
-    counts: bool = True
 
     def looks_at(self, kind: int) -> bool:
         """Whether events of a kind are looked at."""
         return self.kinds is None or kind in self.kinds
 
 
-class Told(NamedTuple):
-    """What the code that judges a kind tells, and of which rules by their numbers.
+@dataclass
+class _Outputs:
+    """What is asked of the events of a kind, each once.
 
     Attributes:
         counters: of each counter, the rules of which it counts the judged events.
-        outputs: of each output, the rules that are broken by its rows.
-        every: the rules that every event breaks.
     """
 
-    counters: list[list[int]]
-    outputs: list[list[int]]
-    every: list[int]
-
-
-@dataclass
-class _Outputs:
-    """What is asked of the events of a kind, each once."""
-
     flat: Flat
-    told: Told = field(default_factory=lambda: Told([], [], []))
+    counters: list[list[int]] = field(default_factory=list)
     asked: list[Output] = field(default_factory=list)
     _counters: dict[tuple[Any, ...], int] = field(default_factory=dict)
-    _rows: dict[frozenset[int], int] = field(default_factory=dict)
 
     def add(self, number: int, single: Single) -> None:
         """Add a rule."""
@@ -81,334 +72,337 @@ class _Outputs:
         applies = self.flat.conjuncts(self.flat.add(single.applies)) | own
         if self.flat.no in applies:
             return
-        if single.counts:
-            self._count(number, single, applies)
+        self._count(number, single, applies)
         broken = applies | self.flat.conjuncts(self.flat.add(single.violation))
-        if self.flat.no in broken:
-            return
-        if single.counts:
-            self._add(What.VIOLATION, single, broken, applies)
-            self.told.outputs.append([number])
-        elif not broken:
-            self.told.every.append(number)
-        elif broken in self._rows:
-            self.told.outputs[self._rows[broken]].append(number)
-        else:
-            self._rows[broken] = len(self.told.outputs)
-            self._add(What.ROWS, single, broken, applies)
-            self.told.outputs.append([number])
+        if self.flat.no not in broken:
+            decided, unsure = self._parted(broken)
+            whole, own = single.whole_trace, unsure & applies
+            self.asked.append(Output(What.VIOLATION, number, whole, decided, unsure, own))
 
     def _count(self, number: int, single: Single, applies: frozenset[int]) -> None:
         key = applies, single.whole_trace
         if key not in self._counters:
-            self._counters[key] = len(self.told.counters)
-            decided, unsure = self._parted(applies)
-            count = len(self.told.counters)
-            self.asked.append(Output(What.COUNT, count, single.whole_trace, decided, unsure))
-            self.told.counters.append([])
-        self.told.counters[self._counters[key]].append(number)
+            count = self._counters[key] = len(self.counters)
+            parted = self._parted(applies)
+            self.asked.append(Output(What.COUNT, count, single.whole_trace, *parted))
+            self.counters.append([])
+        self.counters[self._counters[key]].append(number)
 
-    def _add(
-        self, what: What, single: Single, broken: frozenset[int], applies: frozenset[int]
-    ) -> None:
-        decided, unsure = self._parted(broken)
-        own = unsure & applies
-        number = len(self.told.outputs)
-        self.asked.append(Output(what, number, single.whole_trace, decided, unsure, own))
+    def follow(self, number: int, follower: Follower, kind: int) -> None:
+        """Add a follower."""
+        for mark in follower.marks:
+            if mark.kinds is not None and kind not in mark.kinds:
+                continue
+            conjuncts = self.flat.conjuncts(self.flat.add(mark.term))
+            if self.flat.no in conjuncts:
+                continue
+            numbers = tuple(
+                self._asked(place, asked)
+                for place, asked in enumerate(follower.asked)
+                if asked.bits >> mark.bit & 1
+            )
+            parted = self._parted(conjuncts)
+            one = Output(What.EVENT, number, True, *parted, bit=mark.bit, numbers=numbers)
+            self.asked.append(one)
+
+    def _asked(self, place: int, asked: Asked) -> plan.Asked:
+        nodes = tuple(map(self.flat.value, asked.parts))
+        is_key = isinstance(asked.what, Key)
+        every = isinstance(asked.what, Key) and asked.what.every
+        return plan.Asked(place, nodes, is_key, every)
 
     def _parted(self, conjuncts: frozenset[int]) -> tuple[frozenset[int], frozenset[int]]:
         unsure = frozenset(each for each in conjuncts if self.flat.nodes[each].maybe)
         return conjuncts - unsure, unsure
 
 
-class _Plan(NamedTuple):
-    """What code there is, or is to be, and how it reads the columns."""
-
-    accesses: tuple[Access, ...]
-    groups: tuple[int, ...]
-
-
-class _Counts(NamedTuple):
-    """What the code counts, by function; the last is the trace.
-
-    Attributes:
-        judged: by counter, shape (functions + 1, counters).
-        unknown: by output, what may break its rule, shape (functions + 1, outputs).
-        doubted: what of that was counted as judged.
-    """
-
-    judged: NDArray[np.int64]
-    unknown: NDArray[np.int64]
-    doubted: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, told: Told, functions: int) -> _Counts:
-        """Nothing counted yet."""
-        counters, outputs = len(told.counters), len(told.outputs)
-        shapes = counters, outputs, outputs
-        return cls(*(np.zeros((functions + 1, count), np.int64) for count in shapes))
-
-
-class OfKind:
-    """The rules that events of one kind can be judged by.
-
-    Args:
-        kind: of the events.
-        rules: all rules.
-    """
-
-    def __init__(self, kind: int, rules: Rules) -> None:
-        self.function = f"judge_{kind}"
-        self._kind = kind
-        self._rules = rules
-        self._names: tuple[str, ...] = rules.columns_of(kind)
-        self._plan: _Plan | None = None
-        self._told = Told([], [], [])
-        self._counts = _Counts.of(self._told, rules.functions)
-        self._code: Code | None = None
-
-    def use(self, code: Code) -> None:
-        """Judge by code that :meth:`fit` gave."""
-        self._code = code
-
-    def count(self) -> None:
-        """Tell the rules of the events that were judged since this was last done."""
-        counts, singles = self._counts, self._rules.singles
-        for counter, numbers in enumerate(self._told.counters):
-            for number in numbers:
-                singles[number].checked[:] += counts.judged[:, counter]
-        for output, numbers in enumerate(self._told.outputs):
-            for number in numbers:
-                singles[number].checked[:] -= counts.doubted[:, output]
-                singles[number].unknown[:] += counts.unknown[:, output]
-        self._counts = _Counts.of(self._told, self._rules.functions)
-
-    def fit(self, sources: Sequence[Source]) -> bytes | None:
-        """Code that can read the columns where they lie; None: that which is used can."""
-        accesses = tuple(source.access for source in sources)
-        groups = groups_of(source.places_address for source in sources)
-        plan = self._plan
-        if plan is not None:
-            if plan.accesses == accesses and plan.groups == groups:
-                return None
-            # What can be read is not made less: chunks differ by what there is in them.
-            accesses = tuple(map(joined, plan.accesses, accesses))
-            placed = [each.how == How.PLACED for each in accesses]
-            if plan.accesses == accesses and _is_as_fine(plan.groups, groups, placed):
-                return None
-            groups = groups_of(zip(plan.groups, groups, strict=True))
-        self._plan = _Plan(accesses, groups)
-        return self._made(self._plan)
-
-    def sources(self, chunk: Chunk, rows: Rows) -> list[Source]:
-        """Where the columns lie."""
-        return [chunk.source(name, self._kind, rows) for name in self._names]
-
-    def judge(
-        self, chunk: Chunk, rows: Rows, sources: Sequence[Source], room: Room
-    ) -> dict[int, Rows]:
-        """Judge the events of some rows; :meth:`count` tells how many.
-
-        Args:
-            chunk: in which they are.
-            rows: all rows of the kind.
-            sources: where the columns lie.
-            room: for what is found.
-
-        Returns:
-            The rows that break a rule, ascending, by the rule's number.
-        """
-        assert self._plan is not None
-        assert self._code is not None
-        told, functions = self._told, self._rules.functions
-        begins = room.for_rows(len(told.outputs), len(rows))
-        ends = begins.copy()
-        columns, kept = _read_by(self._plan, chunk, rows, self._names, sources)
-        arguments = [
-            *(address_of(chunk.records), chunk.records.strides[0]),
-            *(address_of(rows), len(rows), chunk.first, functions),
-            *map(address_of, (*self._counts, ends)),
-            *columns,
-        ]
-        self._code(np.array(arguments, np.int64))
-        del kept
-        found = dict.fromkeys(told.every, rows)
-        for output in np.flatnonzero(ends != begins).tolist():
-            own = room.taken(int(begins[output]), int(ends[output]))
-            found |= dict.fromkeys(told.outputs[output], own)
-        return found
-
-    def _made(self, plan: _Plan) -> bytes:
-        key = store.key_of(processor(), self._rules.digest, self._kind, plan)
-        kept = store.load(key)
-        if kept is None:
-            told, text = self._written(plan)
-            kept = json.dumps(told).encode() + b"\n" + compiled(text)
-            store.save(key, kept)
-        head, _, code = kept.partition(b"\n")
-        self.count()
-        self._told = Told(*json.loads(head))
-        self._counts = _Counts.of(self._told, self._rules.functions)
-        return code
-
-    def _written(self, plan: _Plan) -> tuple[Told, str]:
-        named = dict(zip(self._names, plan.accesses, strict=True))
-        constants = {
-            name: access.fill
-            for name, access in named.items()
-            if access.how == How.CONSTANT and access.fill is not None
-        }
-        flat = Flat(self._kind, self._rules.program.parameters, constants)
-        outputs = _Outputs(flat)
-        for number, single in enumerate(self._rules.singles):
-            if single.looks_at(self._kind):
-                outputs.add(number, single)
-        told = outputs.told
-        sizes = Sizes(len(told.counters), len(told.outputs))
-        grouped = dict(zip(self._names, plan.groups, strict=True))
-        steps = planned(flat, outputs.asked)
-        return told, assembly_of(self.function, flat, steps, sizes, named, grouped)
-
-
-def _is_as_fine(one: Sequence[int], other: Sequence[int], chosen: Sequence[bool]) -> bool:
-    """Whether what ``one`` puts into one group is in one of ``other``, too."""
-    pairs = {
-        pair for pair, wanted in zip(zip(one, other, strict=True), chosen, strict=True) if wanted
-    }
-    return len(pairs) == len({number for number, _ in pairs})
-
-
-def _read_by(
-    plan: _Plan, chunk: Chunk, rows: Rows, names: Sequence[str], sources: Sequence[Source]
-) -> tuple[list[int], list[Source]]:
-    """The addresses of columns, and of the groups of places; and what must be kept meanwhile."""
-    used: list[Source] = []
-    for name, source, access in zip(names, sources, plan.accesses, strict=True):
-        if source.access == access:
-            used.append(source)
-        elif access.how == How.ASKED:
-            values = np.ascontiguousarray(chunk.take(name, rows), access.counts)
-            used.append(Source.of(asked(access.counts), values))
-        elif access.how == How.ROW:
-            values = np.full(len(chunk), source.access.fill, access.counts)
-            used.append(Source.of(access, values))
-        else:
-            used.append(Source.of(access, rows[:0], chunk.nowhere))
-    places = [0] * (max(plan.groups, default=-1) + 1)
-    for group, source in zip(plan.groups, used, strict=True):
-        places[group] = source.places_address or places[group]
-    return [*(source.address for source in used), *places], used
-
-
 class Rules:
-    """All rules that are broken by single events.
+    """All rules that are broken by single events, and all followers.
 
     Args:
         singles: the rules.
+        followers: what is asked besides.
         program: to which their terms are added.
         functions: how many there are.
+
+    Attributes:
+        digest: what tells them from others.
+        columns: all that they may depend on.
     """
 
-    def __init__(self, singles: Iterable[Single], program: Program, functions: int) -> None:
+    def __init__(
+        self,
+        singles: Iterable[Single],
+        followers: Iterable[Follower],
+        program: Program,
+        functions: int,
+    ) -> None:
         self.singles = tuple(singles)
+        self.followers = tuple(followers)
         self.program = program
         self.functions = functions
-        self.digest = program.digest(
-            (each.applies, each.violation, each.kinds, each.whole_trace, each.counts)
-            for each in self.singles
+        of_singles = (
+            (each.applies, each.violation, each.kinds, each.whole_trace) for each in self.singles
         )
+        of_followers = (each.digest_parts() for each in self.followers)
+        self.digest = program.digest((*of_singles, *of_followers))
+        self.columns = program.columns()
+
+    def outputs(self, kind: int, constants: Mapping[str, int] = _NO_COLUMNS) -> _Outputs:
+        """What is asked of the events of a kind; ``constants`` as of :class:`Flat`."""
+        outputs = _Outputs(Flat(kind, self.program.parameters, constants))
+        for number, single in enumerate(self.singles):
+            if single.looks_at(kind):
+                outputs.add(number, single)
+        for number, follower in enumerate(self.followers):
+            outputs.follow(number, follower, kind)
+        return outputs
 
     def columns_of(self, kind: int) -> tuple[str, ...]:
         """The columns that the rules about events of a kind depend on."""
         key = store.key_of(self.digest, kind)
         kept = store.load(key)
         if kept is None:
-            kept = json.dumps(self._columns_of(kind)).encode()
+            kept = json.dumps(self.outputs(kind).flat.columns()).encode()
             store.save(key, kept)
         return tuple(json.loads(kept))
 
-    def _columns_of(self, kind: int) -> list[str]:
-        flat = Flat(kind, self.program.parameters, _NO_COLUMNS)
-        outputs = _Outputs(flat)
-        for number, single in enumerate(self.singles):
-            if single.looks_at(kind):
-                outputs.add(number, single)
-        return flat.columns()
+
+class OfKind:
+    """The code that judges events of one kind.
+
+    Args:
+        kind: of the events.
+        rules: all rules.
+        told: where followers are told of events.
+    """
+
+    def __init__(self, kind: int, rules: Rules, told: Sequence[function.Told]) -> None:
+        self.function = f"judge_{kind}"
+        self.names = rules.columns_of(kind)
+        self.version = -1
+        self._kind = kind
+        self._rules = rules
+        self._room = told
+        self._columns: dict[str, Column] = {}
+        self._counters: list[list[int]] = []
+        self.counts = self._nothing_counted()
+
+    def _nothing_counted(self) -> NDArray[np.int64]:
+        return np.zeros((self._rules.functions + 1, len(self._counters)), np.int64)
+
+    def count(self) -> None:
+        """Tell the rules of the events that were judged since this was last done."""
+        for counter, numbers in enumerate(self._counters):
+            for number in numbers:
+                self._rules.singles[number].checked[:] += self.counts[:, counter]
+        self.counts[:] = 0
+
+    def fit(self, layout: Layout) -> bytes | None:
+        """Code that reads the columns as they lie now; None: that which is used does."""
+        if self.version == layout.version:
+            return None
+        self.version = layout.version
+        columns = layout.columns(self._kind, self.names)
+        if columns == self._columns and self._columns:
+            return None
+        self._columns = columns
+        return self._made(columns)
+
+    def _made(self, columns: dict[str, Column]) -> bytes:
+        digest, places = self._rules.digest, tuple(columns.values())
+        key = store.key_of(processor(), digest, self._kind, self._rules.functions, places)
+        kept = store.load(key)
+        if kept is None:
+            counters, text = self._written(columns)
+            kept = json.dumps(counters).encode() + b"\n" + compiled(text)
+            store.save(key, kept)
+        head, _, code = kept.partition(b"\n")
+        self.count()
+        self._counters = json.loads(head)
+        self.counts = self._nothing_counted()
+        return code
+
+    def _written(self, columns: dict[str, Column]) -> tuple[list[list[int]], str]:
+        constants = {
+            name: access.fill
+            for name, (access, _, _) in columns.items()
+            if access.how == How.CONSTANT and access.fill is not None
+        }
+        outputs = self._rules.outputs(self._kind, constants)
+        sizes = Sizes(len(outputs.counters), len(self._rules.singles))
+        steps = planned(outputs.flat, outputs.asked)
+        text = assembly_of(self.function, outputs.flat, steps, sizes, columns, self._room)
+        return outputs.counters, text
 
 
 class Room:
-    """Where the rows that break rules are written, again and again."""
+    """Where it is written what is found, again and again.
 
-    def __init__(self) -> None:
-        self._rows: Rows = np.zeros(0, np.int64)
+    Args:
+        rules: of which the events are told that break them.
+        followers: of which those are told that concern them.
+    """
 
-    def for_rows(self, outputs: int, rows: int) -> NDArray[np.int64]:
-        """The addresses at which so many outputs have room for so many rows each."""
-        if len(self._rows) < outputs * rows:
-            self._rows = np.empty(outputs * rows, np.int64)
-        return address_of(self._rows) + _WORD * rows * np.arange(outputs, dtype=np.int64)
+    def __init__(self, rules: int, followers: Sequence[Follower]) -> None:
+        self._followers = followers
+        self._size = -1
+        self._rules = rules
+        self._rows = np.zeros((rules, 0), np.int64)
+        self.ends = np.zeros(rules, np.int64)
+        self._begins = self.ends.copy()
+        self._told: list[tuple[Rows, NDArray[np.uint64], NDArray[np.int64]]] = []
+        self.places: list[function.Told] = []
+        base = 0
+        for each in followers:
+            self.places.append(function.Told(base, each.words))
+            base += 3 + len(each.asked)
+        self.told = np.zeros(base, np.int64)
+        self._counts = np.array([place.base for place in self.places], np.int64)
 
-    def taken(self, begin: int, end: int) -> Rows:
-        """The rows written from one address to another."""
-        first = (begin - address_of(self._rows)) // _WORD
-        return self._rows[first : first + (end - begin) // _WORD].copy()
+    def begin(self, size: int) -> None:
+        """Nothing is found yet of so many events."""
+        if size > self._size:
+            self._make(size)
+        self.ends[:] = self._begins
+        self.told[self._counts] = 0
+
+    def _make(self, size: int) -> None:
+        self._size = size
+        self._rows = np.empty((self._rules, size), np.int64)
+        rows = np.arange(self._rules, dtype=np.int64)
+        self._begins = address_of(self._rows) + _WORD * size * rows
+        self._told = []
+        for follower, place in zip(self._followers, self.places, strict=True):
+            rows = np.empty(size + 1, np.int64)
+            rows[0] = -1
+            bits = np.empty((size + 1, follower.words), np.uint64)
+            numbers = np.empty((len(follower.asked), size + 1), np.int64)
+            self._told.append((rows, bits, numbers))
+            addresses = [address_of(each) for each in (rows, bits, *numbers)]
+            self.told[place.base + 1 : place.base + 1 + len(addresses)] = addresses
+
+    def rows(self) -> dict[int, Rows]:
+        """The rows that break rules, ascending, by the rule's number; used before the next ones."""
+        counts = (self.ends - self._begins) // _WORD
+        return {
+            number: self._rows[number, : counts[number]]
+            for number in np.flatnonzero(counts).tolist()
+        }
+
+    def events(self, follower: int) -> Marked:
+        """The events that concern a follower."""
+        count = int(self.told[self.places[follower].base]) + 1
+        rows, bits, numbers = self._told[follower]
+        return Marked(rows[1:count], bits[1:count], [each[1:count] for each in numbers])
 
 
 class ByKind:
-    """Rules that are broken by single events, judged kind by kind.
+    """Rules that are broken by single events, and followers.
 
     Args:
         singles: the rules.
+        followers: what is asked besides.
         program: to which their terms are added.
         functions: how many there are.
     """
 
-    def __init__(self, singles: Iterable[Single], program: Program, functions: int) -> None:
+    def __init__(
+        self,
+        singles: Iterable[Single],
+        followers: Iterable[Follower],
+        program: Program,
+        functions: int,
+    ) -> None:
         self._singles = tuple(singles)
+        self._followers = tuple(followers)
         self._program = program
         self._functions = functions
         self._rules: Rules | None = None
-        self._of: dict[int, OfKind] = {}
-        self._room = Room()
 
     def judge(self, chunk: Chunk) -> dict[int, Rows]:
         """Judge the events of a chunk; :meth:`count` tells how many.
 
         Returns:
-            The rows that break a rule, ascending, by the rule's number; the numbers ascend.
+            The rows that break a rule, ascending, by the rule's number; to be used before the
+            next chunk is judged.
         """
-        kinds = {kind: self._of_kind(kind) for kind in sorted(chunk.kinds)}
-        sources = {kind: of.sources(chunk, chunk.rows({kind})) for kind, of in kinds.items()}
-        self._fit(kinds, sources)
-        found: dict[int, list[Rows]] = {}
-        for kind, of in kinds.items():
-            told = of.judge(chunk, chunk.rows({kind}), sources[kind], self._room)
-            for number, rows in told.items():
-                found.setdefault(number, []).append(rows)
-        return {number: _merged(found[number]) for number in sorted(found)}
+        self._begin()
+        for kind in sorted(chunk.kinds - self._of.keys()):
+            self._add_kind(kind)
+        kept = self._layout.fit(chunk)
+        self._fit({kind: self._of[kind] for kind in sorted(chunk.kinds)})
+        self._room.begin(len(chunk))
+        self._tell_arguments(chunk)
+        self._walk(self._layout.arguments)
+        del kept
+        return self._room.rows()
+
+    def events(self, follower: int) -> Marked:
+        """The events of the chunk judged last that concern a follower."""
+        return self._room.events(follower)
 
     def count(self) -> None:
         """Tell the rules how many events were judged."""
+        if self._rules is None:
+            return
         for of in self._of.values():
             of.count()
+        for number, single in enumerate(self._singles):
+            single.checked[:] -= self._counted[:, number]
+            single.unknown[:] += self._unknown[:, number]
+        self._counted[:] = 0
+        self._unknown[:] = 0
 
-    def _of_kind(self, kind: int) -> OfKind:
-        if self._rules is None:
-            self._rules = Rules(self._singles, self._program, self._functions)
-        if kind not in self._of:
-            self._of[kind] = OfKind(kind, self._rules)
-        return self._of[kind]
+    def _begin(self) -> None:
+        if self._rules is not None:
+            return
+        rules = Rules(self._singles, self._followers, self._program, self._functions)
+        self._rules = rules
+        self._layout = Layout(rules.columns)
+        self._room = Room(len(self._singles), self._followers)
+        shape = self._functions + 1, len(self._singles)
+        self._unknown, self._counted = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        self._of: dict[int, OfKind] = {}
+        self._codes = np.zeros((_KINDS, 2), np.int64)
+        self._loaded: dict[int, Code] = {}
+        self._walk = _walk()
 
-    def _fit(self, kinds: Mapping[int, OfKind], sources: Mapping[int, list[Source]]) -> None:
-        made = {kind: of.fit(sources[kind]) for kind, of in kinds.items()}
+    def _add_kind(self, kind: int) -> None:
+        assert self._rules is not None
+        of = self._of[kind] = OfKind(kind, self._rules, self._room.places)
+        self._layout.use(kind, of.names)
+
+    def _fit(self, kinds: Mapping[int, OfKind]) -> None:
+        made = {kind: of.fit(self._layout) for kind, of in kinds.items()}
         new = {kinds[kind].function: code for kind, code in made.items() if code is not None}
-        if new:
-            codes = loaded(new)
-            for of in kinds.values():
-                if of.function in codes:
-                    of.use(codes[of.function])
+        if not new:
+            return
+        codes = loaded(new)
+        for kind, of in kinds.items():
+            if of.function in codes:
+                code = self._loaded[kind] = codes[of.function]
+                self._codes[kind] = code.address, address_of(of.counts)
+
+    def _tell_arguments(self, chunk: Chunk) -> None:
+        told = self._layout.arguments
+        told[Argument.RECORDS] = address_of(chunk.records)
+        told[Argument.STRIDE] = chunk.records.strides[0]
+        told[Argument.COUNT] = len(chunk)
+        told[Argument.FIRST] = chunk.first
+        told[Argument.FUNCTIONS] = self._functions
+        told[Argument.CODES] = address_of(self._codes)
+        told[Argument.UNKNOWN] = address_of(self._unknown)
+        told[Argument.COUNTED] = address_of(self._counted)
+        told[Argument.ENDS] = address_of(self._room.ends)
+        told[Argument.TOLD] = address_of(self._room.told)
 
 
-def _merged(parts: list[Rows]) -> Rows:
-    # Parts that ascend are merged, not sorted.
-    return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts), kind="stable")
+def _walk() -> Code:
+    """The function that calls those of the kinds, record by record."""
+    key = store.key_of(processor(), function.WALK)
+    code = store.load(key)
+    if code is None:
+        code = compiled(walk_assembly())
+        store.save(key, code)
+    return loaded({function.WALK: code})[function.WALK]

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from uvtrace.check.columns import ALL
 from uvtrace.check.columns.record import COMMON_FIELDS, VIEW_FIELDS
 from uvtrace.check.loss import Losses
-from uvtrace.check.native.access import Access, How, Source, asked
-from uvtrace.check.native.fields import field_access
+from uvtrace.check.native.access import Access, How, Source, by_row
+from uvtrace.check.native.fields import is_field
+from uvtrace.check.places import Places, put_places
 from uvtrace.check.split import FIELDS, rows_among, rows_by_kind, split
 from uvtrace.trace.layout import kinds_of, view_of
 
@@ -72,6 +73,9 @@ class Chunk:
         losses: what was lost among them.
         payload: gives the payload of a row.
         parts: their fields, if they are at hand.
+
+    Args:
+        places: room for where rows are among those of a column.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Chunk:
         losses: Losses,
         payload: Callable[[int], bytes],
         parts: dict[str, Array] | None = None,
+        places: Places | None = None,
     ) -> None:
         # Compiled loops are made for one kind of array: it is the same for every chunk.
         self.records = np.ascontiguousarray(records).view()
@@ -93,8 +98,8 @@ class Chunk:
         self._fillers: dict[str, Filler] = {}
         self._told: dict[str, _Told] = {}
         self._placed: dict[str, _Placed] = {}
-        self._sources: dict[str, Source] = {}
         self._put: set[str] = set()
+        self._room = places or Places()
         self._places: dict[int, tuple[Rows, NDArray[np.int32]]] = {}
         self._found: dict[tuple[int, int], tuple[Rows, NDArray[np.int32]]] = {}
         self._rows: dict[frozenset[int], Rows] = {}
@@ -179,37 +184,36 @@ class Chunk:
         column = self.column(name)
         return column if rows is None else column[rows]
 
-    def source(self, name: str, kind: int, rows: Rows) -> Source:
-        """Where the values of a column lie for the rows of a kind."""
-        known = self._sources.get(name)
-        if known is not None:
-            return known
+    def source(self, name: str, kinds: Iterable[int]) -> Source | None:
+        """Where the values of a column lie for the rows of some kinds; None: in the records."""
         if name in self._fillers:
-            return self._filled(name, rows)
-        if name not in self._put and name not in self._told and name not in self._placed:
-            access = field_access(name, kind)
-            if access is not None:
-                return Source(access)
-        known = self._sources[name] = self._source(name)
-        return known
+            return self._row_source(self._filled(name, kinds))
+        told = self._told.get(name)
+        if told is not None:
+            return self._told_source(told, _counts_as(name, told.values))
+        placed = self._placed.get(name)
+        if placed is not None:
+            lies, stride = placed.values.dtype.str[1:], placed.values.strides[0]
+            counts = _counts_as(name, placed.values)
+            access = Access(How.PLACED, lies, counts, stride, since=placed.since)
+            return Source.of(access, placed.values, placed.places)
+        if name not in self._put and is_field(name):
+            return None
+        return self._row_source(self.column(name))
+
+    def source_by_row(self, name: str, counts: str) -> Source:
+        """A column in an array of its own, by row."""
+        return self._row_source(np.ascontiguousarray(self.column(name), counts))
+
+    def _row_source(self, column: Array) -> Source:
+        if not column.flags.c_contiguous:
+            column = np.ascontiguousarray(column)
+        return Source.of(by_row(column.dtype.str[1:]), column)
 
     @cached_property
     def nowhere(self) -> NDArray[np.int32]:
         """For every row that it has no place."""
-        return np.full(len(self), -1, np.int32)
-
-    def _source(self, name: str) -> Source:
-        if name in self._told:
-            return self._told_source(self._told[name], _counts_as(name, self._told[name].values))
-        if name in self._placed:
-            placed = self._placed[name]
-            counts = _counts_as(name, placed.values)
-            lies, stride = placed.values.dtype.str[1:], placed.values.strides[0]
-            access = Access(How.PLACED, lies, counts, stride, since=placed.since)
-            return Source.of(access, placed.values, placed.places)
-        column = self.column(name)
-        lies = column.dtype.str[1:]
-        return Source.of(Access(How.ROW, lies, lies, column.strides[0]), column)
+        return self._room.take(len(self))
 
     def _told_source(self, told: _Told, counts: str) -> Source:
         if not len(told.rows):
@@ -218,9 +222,13 @@ class Chunk:
         access = Access(How.PLACED, lies, counts, stride, fill=told.fill)
         return Source.of(access, told.values, self._places_of(told.rows))
 
-    def _filled(self, name: str, rows: Rows) -> Source:
-        column = np.ascontiguousarray(self._fillers[name](rows))
-        return Source.of(asked(column.dtype.str[1:]), column)
+    def _filled(self, name: str, kinds: Iterable[int]) -> Array:
+        """A column that is filled in for some kinds only."""
+        rows = self.rows(kinds)
+        values = self._fillers[name](rows)
+        column = np.empty(len(self), values.dtype)
+        column[rows] = values
+        return column
 
     def told(self, name: str) -> tuple[Rows, Array]:
         """What was told of some rows: these rows, ascending, and its values, for other passes."""
@@ -238,7 +246,6 @@ class Chunk:
         """Tell a derived column, shape (n,)."""
         self._columns[name] = column
         self._put.add(name)
-        self._sources.pop(name, None)
 
     def put_placed(
         self, name: str, places: NDArray[np.int32], values: Array, since: str = ""
@@ -254,7 +261,6 @@ class Chunk:
         """
         self._placed[name] = _Placed(places, values, since)
         self._columns.pop(name, None)
-        self._sources.pop(name, None)
 
     def put_rows(self, name: str, rows: Rows, values: Array, fill: int = 0) -> None:
         """Tell a derived column of some rows, ascending; the others hold ``fill``.
@@ -263,7 +269,6 @@ class Chunk:
         """
         self._told[name] = _Told(rows, values, fill)
         self._columns.pop(name, None)
-        self._sources.pop(name, None)
 
     def put_filler(self, name: str, fill: Filler) -> None:
         """Tell how to make a derived column of given rows, when it is asked for."""
@@ -271,11 +276,15 @@ class Chunk:
 
     def release(self) -> None:
         """Give back the columns: what fills them refers to the chunk, a cycle that lives on."""
+        for rows, places in self._places.values():
+            self._room.give(places, rows)
+        nowhere = self.__dict__.pop("nowhere", None)
+        if nowhere is not None:
+            self._room.give(nowhere, _NO_ROWS)
         self._columns.clear()
         self._fillers.clear()
         self._told.clear()
         self._placed.clear()
-        self._sources.clear()
         self._put.clear()
         self._places.clear()
         self._found.clear()
@@ -323,8 +332,8 @@ class Chunk:
     def _places_of(self, told: Rows) -> NDArray[np.int32]:
         """Where each row is among those of a column, -1 where it is not."""
         if id(told) not in self._places:
-            places = np.full(len(self), -1, np.int32)
-            places[told] = np.arange(len(told), dtype=np.int32)
+            places = self._room.take(len(self))
+            put_places(told, places)
             self._places[id(told)] = told, places
         return self._places[id(told)][1]
 

@@ -3,29 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.chunk import Chunk, Frame, Rows
+from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.compiled import loop, rare_step, step
 from uvtrace.check.expression import Number
+from uvtrace.check.followers import EVERY, Asked, Follower, Followers, Found, Key, Marked
 from uvtrace.check.keys import keys_of
 from uvtrace.check.latest import Latest
 from uvtrace.check.obligation import AtEnd, Obligation
-from uvtrace.check.program import Run
 from uvtrace.check.record_view import record_view
 from uvtrace.check.remembered import Remembered
-from uvtrace.check.truths import Found, Truths, marked
 
-OPENS, DISCHARGES, BREAKS, FORGETS, TELLS = 1, 2, 4, 8, 16
+_OPENS, _DISCHARGES, _BREAKS, _FORGETS, _TELLS = range(5)
+"""Bits of events; those from the last one on tell a number that the key remembers."""
+OPENS, DISCHARGES, BREAKS, FORGETS = (1 << bit for bit in range(_TELLS))
 _NEVER: Final = np.iinfo(np.int64).max
 _START: Final = 1 << 10
-_EVERY: Final = 1 << 16
-"""More functions than there can be: the key of a duty tells them all apart."""
 
 DUTY: Final = np.dtype(
     [
@@ -89,7 +87,7 @@ class Events(NamedTuple):
     function: NDArray[np.uint16]
     latest_ns: NDArray[np.int64]
     rows: Rows
-    what: NDArray[np.uint8]
+    what: NDArray[np.uint64]
     keys: NDArray[np.uint64]
     discharge_keys: NDArray[np.uint64]
     break_keys: NDArray[np.uint64]
@@ -106,7 +104,7 @@ class Duties:
 
     Args:
         obligation: what to follow.
-        truths: where its terms are added.
+        followers: where it is added.
         functions: how many there are.
 
     Attributes:
@@ -115,31 +113,29 @@ class Duties:
     """
 
     obligation: Obligation
-    truths: Truths
+    followers: Followers
     functions: int
     closed: NDArray[np.int64] = field(init=False)
     unsure: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         duty = self.obligation
-        self._program = self.truths.program
-        for term in duty.terms():
-            self._program.add(term)
-        self._marks = [
-            (self.truths.add(term), bit)
-            for term, bit in (
-                (duty.opened_by, OPENS),
-                (duty.discharged_by, DISCHARGES),
-                (duty.broken_by, BREAKS),
-                (duty.forgotten_by, FORGETS),
-            )
+        told = [part for part in duty.key if isinstance(part, Latest)]
+        marks = [
+            (duty.opened_by, _OPENS),
+            (duty.discharged_by, _DISCHARGES),
+            (duty.broken_by, _BREAKS),
+            (duty.forgotten_by, _FORGETS),
+            *((part.event, _TELLS + number) for number, part in enumerate(told)),
         ]
-        self._key = [
-            Remembered(part, self.truths, self.functions) if isinstance(part, Latest) else part
-            for part in duty.key
-        ]
-        told = (part for part in self._key if isinstance(part, Remembered))
-        self._marks += [(part.event, TELLS) for part in told]
+        self._remembered = [Remembered(self.functions) for _ in told]
+        self._asked: list[Asked] = []
+        self._key = self._ask_key(duty)
+        self._other = self._ask_other(duty.discharge_key, DISCHARGES)
+        self._breaking = self._ask_other(duty.break_key, BREAKS)
+        if duty.deadline_ns is not None:
+            self._asked.append(Asked(duty.deadline_ns, OPENS))
+        self._number = self.followers.add(Follower(marks, self._asked))
         self._open = nothing_open(_START)
         self._latest_ns = 0
         self.closed = np.zeros(self.functions + 1, np.int64)
@@ -160,28 +156,44 @@ class Duties:
         """
         latest_ns = chunk.latest_ns(self._latest_ns)
         before_ns, self._latest_ns = self._latest_ns, int(latest_ns[-1])
-        opening = len(found.rows(self._marks[0][0]))
-        if not opening and not self._live() and not self._is_told(found, lost):
+        events, is_lost = found.events(self._number), len(lost[0]) > 0
+        if not len(events.rows) and not is_lost and self.obligation.deadline_ns is None:
             return np.zeros(0, BROKEN)
-        if self.obligation.deadline_ns is None and not self._is_concerned(found, lost):
+        opening, telling = _counted(events.bits[:, 0])
+        if not opening and not self._live() and not (self._remembered and (telling or is_lost)):
             return np.zeros(0, BROKEN)
-        events = self._events(chunk, found, lost, latest_ns, before_ns)
+        followed = self._events(chunk, events, lost, latest_ns, before_ns)
         self._make_room(opening)
         broken = np.zeros(self._live() + opening, BROKEN)
         duty = self.obligation
         by_key, ends = duty.break_key is not None, duty.deadline_ns is not None
         tallies = self.closed, self.unsure
-        count = _follow(self._open, events, by_key, ends, broken, *tallies)
+        count = _follow(self._open, followed, by_key, ends, broken, *tallies)
         return _described(broken[:count], chunk)
 
-    def _is_concerned(self, found: Found, lost: tuple[Rows, NDArray[np.int64]]) -> bool:
-        """Whether anything happens to its duties, or to what its keys remember."""
-        return len(lost[0]) > 0 or any(len(found.rows(number)) for number, _ in self._marks)
+    def _ask_key(self, duty: Obligation) -> list[int]:
+        """Ask for the key of events that open; returns the places of it, or of its parts."""
+        first = len(self._asked)
+        if not self._remembered:
+            parts = tuple(part for part in duty.key if isinstance(part, Number))
+            bits = OPENS if duty.discharge_key is not None else OPENS | DISCHARGES
+            self._asked.append(Asked(Key(parts, every=True), bits))
+            return [first]
+        bit = _TELLS
+        for part in duty.key:
+            if isinstance(part, Latest):
+                self._asked.append(Asked(part.value, 1 << bit))
+                bit += 1
+            else:
+                self._asked.append(Asked(part, OPENS))
+        return list(range(first, len(self._asked)))
 
-    def _is_told(self, found: Found, lost: tuple[Rows, NDArray[np.int64]]) -> bool:
-        """Whether what its keys remember may change."""
-        told = [number for number, bit in self._marks if bit == TELLS]
-        return bool(told) and (len(lost[0]) > 0 or any(len(found.rows(each)) for each in told))
+    def _ask_other(self, key: tuple[Number, ...] | None, bits: int) -> int | None:
+        """Ask for a key of its own; returns its place."""
+        if key is None:
+            return None
+        self._asked.append(Asked(Key(key, every=True), bits))
+        return len(self._asked) - 1
 
     def finish(self) -> NDArray[np.void]:
         """The trace ends; returns what that breaks."""
@@ -207,62 +219,63 @@ class Duties:
     def _events(
         self,
         chunk: Chunk,
-        found: Found,
+        events: Marked,
         lost: tuple[Rows, NDArray[np.int64]],
         latest_ns: NDArray[np.int64],
         before_ns: int,
     ) -> Events:
-        duty = self.obligation
-        parts = ((found.rows(number), bit) for number, bit in self._marks)
-        rows, what = marked(len(chunk), parts)
-        frame = Frame(chunk, rows)
-        run = self._program.start(frame)
-        keys = keys_of(chunk, rows, _EVERY, self._opening_key(frame, rows, run, found, lost))
+        keys = self._keys(chunk, events, lost)
+        others = [
+            keys if place is None else events.numbers[place].view(np.uint64)
+            for place in (self._other, self._breaking)
+        ]
+        ends = self.obligation.deadline_ns is not None
         return Events(
             records=chunk.records.view(_RECORD),
             function=chunk.function,
             latest_ns=latest_ns,
-            rows=rows,
-            what=what,
+            rows=events.rows,
+            what=events.bits[:, 0],
             keys=keys,
-            discharge_keys=self._other(chunk, rows, run, duty.discharge_key, keys),
-            break_keys=self._other(chunk, rows, run, duty.break_key, keys),
-            deadline_ns=self._deadlines(run),
+            discharge_keys=others[0],
+            break_keys=others[1],
+            deadline_ns=events.numbers[-1] if ends else _NO_DEADLINE,
             lost=lost[0],
             lost_of=lost[1],
             first=chunk.first,
             before_ns=before_ns,
         )
 
-    def _opening_key(
-        self, frame: Frame, rows: Rows, run: Run, found: Found, lost: tuple[Rows, Rows]
-    ) -> Iterator[NDArray[Any]]:
-        for part in self._key:
-            if isinstance(part, Remembered):
-                yield part.values(rows, found.rows(part.event), frame, run, lost)
-            else:
-                yield run.number(self._program.add(part)).value
-
-    def _other(
-        self,
-        chunk: Chunk,
-        rows: Rows,
-        run: Run,
-        key: tuple[Number, ...] | None,
-        keys: NDArray[np.uint64],
+    def _keys(
+        self, chunk: Chunk, events: Marked, lost: tuple[Rows, NDArray[np.int64]]
     ) -> NDArray[np.uint64]:
-        if key is None:
-            return keys
-        parts = (run.number(self._program.add(part)).value for part in key)
-        return keys_of(chunk, rows, _EVERY, parts)
+        """The keys of events that open; of others, too, where none is told."""
+        if not self._remembered:
+            return events.numbers[self._key[0]].view(np.uint64)
+        bit, parts = _TELLS, []
+        remembered = iter(self._remembered)
+        for part, place in zip(self.obligation.key, self._key, strict=True):
+            if isinstance(part, Latest):
+                one = next(remembered)
+                parts.append(one.values(events, bit, place, chunk.function, lost))
+                bit += 1
+            else:
+                parts.append(events.numbers[place].view(np.uint64))
+        return keys_of(chunk, events.rows, EVERY, parts)
 
-    def _deadlines(self, run: Run) -> NDArray[np.int64]:
-        deadline = self.obligation.deadline_ns
-        if deadline is None:
-            return np.full(1, -1, np.int64)
-        values = run.number(self._program.add(deadline)).value
-        is_one = values.strides == (0,)
-        return np.ascontiguousarray((values[:1] if is_one else values).astype(np.int64))
+
+_NO_DEADLINE: Final = np.full(1, -1, np.int64)
+
+
+@loop
+def _counted(what: NDArray[np.uint64]) -> tuple[int, int]:
+    """How many events open, and how many tell a number."""
+    opening: Any = 0
+    telling = 0
+    for one in what:
+        opening += np.int64(one & np.uint64(1))
+        telling += one >> np.uint64(_TELLS) != 0
+    return opening, telling
 
 
 def _described(broken: NDArray[np.void], chunk: Chunk) -> NDArray[np.void]:
@@ -296,14 +309,14 @@ def _follow(
             following += 1
         what, now_ns, position = events.what[i], events.latest_ns[row], events.first + row
         f: Any = min(np.int64(events.function[row]), len(closed) - 1)
-        if what & DISCHARGES:
+        if what & np.uint64(DISCHARGES):
             count = _discharge(open_, events.discharge_keys[i], now_ns, broken, count, closed)
-        if what & BREAKS:
+        if what & np.uint64(BREAKS):
             key = events.break_keys[i]
             count = _break(open_, by_key, key, f, position, now_ns, broken, count, closed)
-        if what & FORGETS:
+        if what & np.uint64(FORGETS):
             _forget(open_, f, unsure, False)
-        if what & OPENS:
+        if what & np.uint64(OPENS):
             wait_ns = events.deadline_ns[i if per_event else 0]
             deadline_ns = now_ns + wait_ns if wait_ns >= 0 else _NEVER
             _add(open_, events.keys[i], f, position, deadline_ns, unsure)

@@ -23,6 +23,7 @@ from uvtrace.check.judging import Judgement
 from uvtrace.check.loss import Losses, LossFollower
 from uvtrace.check.message import Witness
 from uvtrace.check.passes import PASSES, Pass, needed, with_inputs
+from uvtrace.check.places import Places
 from uvtrace.check.program import Program
 from uvtrace.check.results import WHOLE_TRACE, Results
 from uvtrace.check.rule import END, Rule
@@ -247,6 +248,7 @@ class Sweep:
         )
         columns = with_inputs({column.name for rule in self.rules for column in rule.columns()})
         self._passes = self._wanted_passes(columns | _BASE_COLUMNS, registers)
+        self._places = Places()
         self._first = 0
         self._registers = registers
         self._given = given
@@ -261,7 +263,8 @@ class Sweep:
             return
         parts = self.room.split(records)
         losses = self.losses.take(first, records, parts)
-        chunk = Chunk(records, first, losses, lambda row: self.trace.payload(first + row), parts)
+        payload, places = self.trace.payload, self._places
+        chunk = Chunk(records, first, losses, lambda row: payload(first + row), parts, places)
         self.shown.see(parts, chunk.kinds)
         self.transactions += sum(len(chunk.rows((kind,))) for kind in chunk.kinds & _EVENT_KINDS)
         for each in self._passes:

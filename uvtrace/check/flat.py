@@ -27,6 +27,7 @@ from uvtrace.check.expression import (
     Literal,
     Member,
     Not,
+    Number,
     NumberColumn,
     Parameter,
     Some,
@@ -102,6 +103,26 @@ class Flat:
             # With the term, so that its id stays its own.
             known = self._of_term[id(term)] = term, self._add(term)
         return known[1]
+
+    def value(self, term: Number) -> int:
+        """The number of the node of what a number is, even where it is not known."""
+        match term:
+            case NumberColumn() if term is not record.kind:
+                if term.name in self._constants:
+                    return self._literal(self._constants[term.name])
+                return self._node("column", (), (term.name, None))
+            case Compute():
+                inputs = self.value(term.left), self.value(term.right)
+                return self._node("compute", inputs, (term.op, term.is_word))
+            case Bits():
+                return self._node("bits", (self.value(term.of),), (term.low, term.mask))
+            case Choose():
+                condition = self.add(term.condition)
+                if condition == self.unknown or self.nodes[condition].op == "constant":
+                    return self.value(term.yes if condition == self.yes else term.no)
+                chosen = self.value(term.yes), self.value(term.no)
+                return self._node("choose", (condition, *chosen))
+        return self.add(term)
 
     def conjuncts(self, number: int) -> frozenset[int]:
         """The nodes that are all true where one is."""

@@ -17,12 +17,12 @@ from uvtrace.check.chunk import Chunk, Frame
 from uvtrace.check.duties import Duties
 from uvtrace.check.expression import TRUE, Truth
 from uvtrace.check.findings import Findings
+from uvtrace.check.followers import Followers, Found
 from uvtrace.check.machines import OVERSTAYED, Machines
 from uvtrace.check.obligation import Obligation
 from uvtrace.check.program import Program, Run
 from uvtrace.check.results import Evidence
 from uvtrace.check.rule import END, Rule, kinds_of
-from uvtrace.check.truths import Found, Told, Truths
 from uvtrace.check.window import Window
 from uvtrace.trace.enums import Kind
 
@@ -96,7 +96,7 @@ class Judgement:
         self._duties: list[tuple[Tally, Duties, Kinds]] = []
         self._aggregates: list[tuple[Tally, Aggregates, Kinds]] = []
         self._machines: list[tuple[Tally, Machines, Kinds]] = []
-        self._truths = Truths(self.program, self.functions)
+        self._followers = Followers(self.program, self.functions)
         self._is_silent = {id(rule) for rule in self.silent}
         for rule in self.rules:
             tally = self._tally(rule)
@@ -111,8 +111,8 @@ class Judgement:
             if kinds is None or kinds != {END}
             for each in rules
         ]
-        singles = [*(each.single for each in self._ordered), *self._truths.singles()]
-        self._by_kind = ByKind(singles, self.program, self.functions)
+        singles = [each.single for each in self._ordered]
+        self._by_kind = ByKind(singles, self._followers.all, self.program, self.functions)
 
     def _tally(self, rule: Rule) -> Tally:
         counts = np.zeros((2, self.functions + 1), np.int64)
@@ -124,14 +124,14 @@ class Judgement:
             assert rule.broken is not None
             self._add_simple(tally, violation, rule.broken, rule.broken)
         elif isinstance(violation, Obligation):
-            duties = Duties(violation, self._truths, self.functions)
+            duties = Duties(violation, self._followers, self.functions)
             self._duties.append((tally, duties, _kinds_of_several(violation.truths())))
         elif isinstance(violation, Window):
-            aggregates = Aggregates(violation, self._truths, self.functions)
+            aggregates = Aggregates(violation, self._followers, self.functions)
             kinds = _kinds_of_several((violation.counts, violation.reset_by))
             self._aggregates.append((tally, aggregates, kinds))
         else:
-            machines = Machines(violation, self._truths, self.functions)
+            machines = Machines(violation, self._followers, self.functions)
             kinds = _kinds_of_several(machines.looked_at())
             self._machines.append((tally, machines, kinds and kinds | {Kind.RESET}))
         if not isinstance(violation, Truth) and rule.applies is not TRUE:
@@ -156,7 +156,7 @@ class Judgement:
         """Judge the events of a chunk."""
         if len(chunk) < _FEW:
             hits = self._judge_few(chunk)
-            found: Found = self._truths.among_few(chunk)
+            found: Found = self._followers.among_few(chunk)
         else:
             told = self._by_kind.judge(chunk)
             hits = [
@@ -164,7 +164,7 @@ class Judgement:
                 for number, each in enumerate(self._ordered)
                 if (rows := told.get(number)) is not None
             ]
-            found = Told(told, len(self._ordered))
+            found = self._by_kind
         self._report(chunk, hits)
         for tally, duties, kinds in self._duties:
             if _is_looked_at(chunk, tally.rule, kinds):
@@ -200,7 +200,7 @@ class Judgement:
             )
         ]
         self._report(chunk, hits)
-        found = self._truths.among_few(chunk)
+        found = self._followers.among_few(chunk)
         for tally, machines, kinds in self._machines:
             if kinds is not None and END in kinds and tally.rule.whole_trace is whole:
                 self._step(tally, machines, chunk, found)

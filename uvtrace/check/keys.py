@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.compiled import loop
 
-_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT: Final = np.uint64(29)
+MIX: Final = 0x9E3779B97F4A7C15
+SHIFT: Final = 29
+"""By what each part is mixed with those before it; the code that judges does the same."""
+_MIX: Final = np.uint64(MIX)
+_SHIFT: Final = np.uint64(SHIFT)
 
 
 def keys_of(

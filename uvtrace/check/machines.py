@@ -10,20 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.automaton import FORBIDDEN, Automaton, Edge
-from uvtrace.check.chunk import Chunk, Frame, Rows
+from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import record
 from uvtrace.check.compiled import loop, rare_step, step
 from uvtrace.check.expression import Truth
-from uvtrace.check.keys import keys_of
+from uvtrace.check.followers import WORD, Asked, Follower, Followers, Found, Key, Marked, unsure_of
 from uvtrace.check.latest import Latest
-from uvtrace.check.program import Run
-from uvtrace.check.steps import MISFIT, NO_EDGE, TRUE, UNKNOWN, StepTable
+from uvtrace.check.steps import MISFIT, NO_EDGE, TRUE, StepTable
 from uvtrace.check.symbols import Symbols
 from uvtrace.check.terms import is_return, probe_begins
-from uvtrace.check.truths import Found, Truths, marked
 from uvtrace.trace.enums import Kind
 
-STEPS, STARTS, LIMITS = 1, 2, 4
 _is_reset: Final = (record.kind == Kind.RESET) & is_return
 OVERSTAYED: Final = -3
 _KEYS: Final = 1 << 14
@@ -72,17 +69,21 @@ class Machine(NamedTuple):
 class Walked(NamedTuple):
     """The events that concern an automaton, in order, and the losses among them.
 
-    ``function`` and ``latest_ns`` (which is empty where nothing is timed) are of the whole chunk,
-    whose first record is at position ``first``.
+    ``bits`` are of the guards, two of each; number ``starts`` says that machines start over, and
+    those behind it that the time limit of one of ``told_states`` is told by ``told_ns`` (by state,
+    then event). ``function`` and ``latest_ns`` (which is empty where nothing is timed) are of the
+    whole chunk, whose first record is at position ``first``.
     """
 
     function: NDArray[np.uint16]
     latest_ns: NDArray[np.int64]
     rows: Rows
     symbol: NDArray[np.int32]
-    what: NDArray[np.uint8]
+    bits: NDArray[np.uint64]
+    starts: int
     keys: NDArray[np.uint64]
-    limits_ns: NDArray[np.int64]
+    told_states: NDArray[np.int64]
+    told_ns: NDArray[np.int64]
     lost: Rows
     lost_of: NDArray[np.int64]
     first: int
@@ -94,7 +95,7 @@ class Machines:
 
     Args:
         automaton: the declaration.
-        truths: where its terms are added.
+        followers: where it is added.
         functions: how many there are.
 
     Attributes:
@@ -102,7 +103,7 @@ class Machines:
     """
 
     automaton: Automaton
-    truths: Truths
+    followers: Followers
     functions: int
     stepped: NDArray[np.int64] = field(init=False)
     unknown: NDArray[np.int64] = field(init=False)
@@ -110,13 +111,19 @@ class Machines:
     def __post_init__(self) -> None:
         one = self.automaton
         guards = [one.relevant & edge.guard for edge in one.edges]
-        self._program = self.truths.program
-        self._guards = [
-            (self.truths.add(guard), self.truths.add_unknown(guard)) for guard in guards
-        ]
+        self._starts = 2 * len(guards)
         starts = (one.starts_over, probe_begins, _is_reset)
-        self._starts = [self.truths.add(each) for each in starts]
-        self._told = [self.truths.add(limit.event) for _, limit in self._read_limits()]
+        limits = self._read_limits()
+        marks = [(guard, 2 * number) for number, guard in enumerate(guards)]
+        marks += [(unsure_of(guard), 2 * number + 1) for number, guard in enumerate(guards)]
+        marks += [(term, self._starts) for term in starts]
+        marks += [(limit.event, self._starts + 1 + n) for n, (_, limit) in enumerate(limits)]
+        asked = [Asked(Key(one.key), (1 << self._starts) - 1)]
+        asked += [
+            Asked(limit.value, 1 << self._starts + 1 + n) for n, (_, limit) in enumerate(limits)
+        ]
+        self._number = self.followers.add(Follower(marks, asked))
+        self._told_states = np.array([state for state, _ in limits], np.int64)
         self._table = StepTable(one)
         self._symbols = Symbols(len(one.edges))
         self._steps = np.zeros((0, len(one.states) + 1, 2), np.int32)
@@ -158,27 +165,18 @@ class Machines:
         Returns:
             What a machine must not meet, dtype HIT.
         """
-        guards = [(found.rows(sure), found.rows(unsure)) for sure, unsure in self._guards]
-        parts = [(rows, STEPS) for both in guards for rows in both]
-        parts += [(found.rows(number), STARTS) for number in self._starts]
-        parts += [(found.rows(number), LIMITS) for number in self._told]
-        rows, what = marked(len(chunk), parts)
-        if not len(rows) and not len(lost[0]):
+        events = found.events(self._number)
+        if not len(events.rows) and not len(lost[0]):
             return np.zeros(0, HIT)
-        held = (
-            (guard, value, where)
-            for guard, both in enumerate(guards)
-            for value, where in zip((TRUE, UNKNOWN), both, strict=True)
-        )
-        symbol = self._symbols.of(len(chunk), rows, held)
+        symbol = self._symbols.of(events.bits)
         self._see_symbols()
-        events = self._walked(chunk, found, rows, what, symbol, lost)
+        walked = self._walked(chunk, events, symbol, lost)
         # An event can break a step, and the machine that it made a stay.
-        hits = np.zeros(2 * len(rows) + self._live(), HIT)
+        hits = np.zeros(2 * len(events.rows) + self._live(), HIT)
         initial = self.automaton.index(self.automaton.initial)
         tables = self._steps, self._strangers
         tallies = self.stepped, self.unknown
-        count = _walk(self._machine, events, *tables, initial, self._timed, hits, *tallies)
+        count = _walk(self._machine, walked, *tables, initial, self._timed, hits, *tallies)
         return hits[:count]
 
     def _see_symbols(self) -> None:
@@ -204,36 +202,26 @@ class Machines:
     def _walked(
         self,
         chunk: Chunk,
-        found: Found,
-        rows: Rows,
-        what: NDArray[np.uint8],
+        events: Marked,
         symbol: NDArray[np.int32],
         lost: tuple[Rows, NDArray[np.int64]],
     ) -> Walked:
-        run = self._program.start(Frame(chunk, rows))
-        key = (run.number(self._program.add(part)).value for part in self.automaton.key)
         latest_ns = chunk.latest_ns(self._latest_ns) if self._timed else np.zeros(0, np.int64)
+        limits_ns = events.numbers[1:]
         return Walked(
             function=chunk.function,
             latest_ns=latest_ns,
-            rows=rows,
+            rows=events.rows,
             symbol=symbol,
-            what=what,
-            keys=keys_of(chunk, rows, self.functions, key),
-            limits_ns=self._limits(found, rows, run),
+            bits=events.bits,
+            starts=self._starts,
+            keys=events.numbers[0].view(np.uint64),
+            told_states=self._told_states,
+            told_ns=np.array(limits_ns) if limits_ns else np.zeros((0, 0), np.int64),
             lost=lost[0],
             lost_of=lost[1],
             first=chunk.first,
         )
-
-    def _limits(self, found: Found, rows: Rows, run: Run) -> NDArray[np.int64]:
-        """The time limits that events tell, by state; -1 none; shape (n, told ones)."""
-        limits = self._read_limits()
-        told = np.full((len(rows), len(self.automaton.states) if limits else 0), -1, np.int64)
-        for number, (state, limit) in zip(self._told, limits, strict=True):
-            here = np.searchsorted(rows, found.rows(number))
-            told[here, state] = run.number(self._program.add(limit.value)).value[here]
-        return told
 
     def _read_limits(self) -> list[tuple[int, Latest]]:
         limits = self.automaton.time_limits_ns.items()
@@ -265,15 +253,16 @@ def _walk(
             following += 1
         f: Any = min(np.int64(events.function[row]), len(machine.epochs) - 1)
         now_ns = events.latest_ns[row] if timed else 0
-        for state in range(events.limits_ns.shape[1]):
-            if events.limits_ns[i, state] >= 0:
-                machine.limits_ns[f, state] = events.limits_ns[i, state]
-        if events.what[i] & STARTS:
+        for number in range(len(events.told_states)):
+            limit_ns = events.told_ns[number, i]
+            if _has(events, i, events.starts + 1 + number) and limit_ns >= 0:
+                machine.limits_ns[f, events.told_states[number]] = limit_ns
+        if _has(events, i, events.starts):
             if timed:
                 count = _overstayed(machine, f, now_ns, row, hits, count)
             machine.epochs[f] += 1
             machine.base[f], machine.begun[f] = initial, events.first + row
-        if events.what[i] & STEPS:
+        if events.symbol[i] > 0:
             slot = machine.slots[_slot(machine.slots, events.keys[i], i + following)]
             if slot.epoch != machine.epochs[f]:
                 slot.epoch, slot.state, slot.function = machine.epochs[f], machine.base[f], f
@@ -283,6 +272,11 @@ def _walk(
     for each in range(following, len(events.lost)):
         _lose(machine, events.lost_of[each], nowhere)
     return count
+
+
+@step
+def _has(events: Walked, i: int, bit: int) -> bool:
+    return bool((events.bits[i, bit // WORD] >> np.uint64(bit % WORD)) & np.uint64(1))
 
 
 @rare_step

@@ -119,6 +119,10 @@ class Program:
         other._kept = self._kept.copy()
         return other
 
+    def columns(self) -> list[str]:
+        """The names of the columns that its terms depend on, in one order."""
+        return sorted({step.term.name for step in self._steps if isinstance(step.term, Column)})
+
     def digest(self, several: Iterable[Sequence[Any]]) -> str:
         """What tells this program and some of its terms, with what else is of them, apart.
 

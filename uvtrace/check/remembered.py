@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.chunk import Frame, Rows
-from uvtrace.check.latest import Latest
-from uvtrace.check.program import Run
-from uvtrace.check.truths import Truths
+from uvtrace.check.chunk import Rows
+from uvtrace.check.compiled import loop
+from uvtrace.check.followers import Marked
 
 Functions = NDArray[np.int64]
 
@@ -21,62 +19,58 @@ UNTOLD: Final = 0
 
 
 class Remembered:
-    """A :class:`Latest` at work; ``functions`` is how many there are.
+    """A :class:`uvtrace.check.latest.Latest` at work; ``functions`` is how many there are."""
 
-    Attributes:
-        event: the number of the truth that tells which events tell it.
-    """
-
-    def __init__(self, latest: Latest, truths: Truths, functions: int) -> None:
-        self.event = truths.add(latest.event)
-        self._value = truths.program.add(latest.value)
+    def __init__(self, functions: int) -> None:
         self._now = np.full(functions + 1, UNTOLD, np.uint64)
 
     def values(
-        self, rows: Rows, events: Rows, frame: Frame, run: Run, lost: tuple[Rows, Functions]
+        self,
+        events: Marked,
+        bit: int,
+        number: int,
+        function: NDArray[np.uint16],
+        lost: tuple[Rows, Functions],
     ) -> NDArray[np.uint64]:
-        """The number at each event of the next frame, one that the event itself tells included.
+        """The number at each event, one that the event itself tells included.
 
         Args:
-            rows: of the events in the chunk.
-            events: the rows among them that tell a number.
-            frame: the events.
-            run: the program, over them.
+            events: those of a chunk.
+            bit: of events that tell a number.
+            number: the place of that number.
+            function: of every record of the chunk.
             lost: rows and functions (-1: all) of losses, after which it is not known.
 
         Returns:
             Shape (n,).
         """
-        told = np.zeros(len(rows), bool)
-        told[np.searchsorted(rows, events)] = True
-        value = np.ascontiguousarray(run.number(self._value).value).astype(np.uint64)
-        function = np.minimum(frame.column("function").astype(np.int64), len(self._now) - 1)
-        return _carried(self._now, told, value, function, rows, lost[0], lost[1])
+        carried = np.empty(len(events.rows), np.uint64)
+        told = events.numbers[number].view(np.uint64)
+        _carry(self._now, events.rows, events.bits[:, 0], bit, told, function, *lost, carried)
+        return carried
 
 
-@numba.njit(cache=True)
-def _carried(
+@loop
+def _carry(
     now: NDArray[np.uint64],
-    told: NDArray[np.bool_],
-    value: NDArray[np.uint64],
-    function: NDArray[np.int64],
-    rows: NDArray[np.int64],
-    lost_rows: NDArray[np.int64],
-    lost_functions: NDArray[np.int64],
-) -> NDArray[np.uint64]:
-    carried = np.empty(len(told), np.uint64)
+    rows: Rows,
+    bits: NDArray[np.uint64],
+    bit: int,
+    told: NDArray[np.uint64],
+    function: NDArray[np.uint16],
+    lost_rows: Rows,
+    lost_functions: Functions,
+    carried: NDArray[np.uint64],
+) -> None:
     loss = 0
-    for i in range(len(told) + 1):
-        while loss < len(lost_rows) and (i == len(told) or lost_rows[loss] <= rows[i]):
-            f = lost_functions[loss]
-            if f < 0:
-                now[:] = UNTOLD
-            else:
-                now[f] = UNTOLD
+    for i in range(len(rows) + 1):
+        while loss < len(lost_rows) and (i == len(rows) or lost_rows[loss] <= rows[i]):
+            for f in range(len(now)):
+                if lost_functions[loss] < 0 or lost_functions[loss] == f:
+                    now[f] = UNTOLD
             loss += 1
-        if i == len(told):
-            break
-        if told[i]:
-            now[function[i]] = value[i]
-        carried[i] = now[function[i]]
-    return carried
+        if i < len(rows):
+            own: Any = min(np.int64(function[rows[i]]), len(now) - 1)
+            if (bits[i] >> np.uint64(bit)) & np.uint64(1):
+                now[own] = told[i]
+            carried[i] = now[own]

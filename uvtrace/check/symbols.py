@@ -3,17 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.chunk import Rows
-from uvtrace.check.compiled import loop
+from uvtrace.check.compiled import loop, step
+from uvtrace.check.followers import WORD
+from uvtrace.check.keys import MIX
 
-_ROOM: Final = 32
+_ROOM: Final = 64
 """Symbols that there is room for to begin with: most automata have fewer."""
+_MIX: Final = np.uint64(MIX)
+_SHIFT: Final = np.uint64(40)
+
+
+class Table(NamedTuple):
+    """Symbols: the bits of each, shape (capacity, words), and where they are found by these."""
+
+    bits: NDArray[np.uint64]
+    slots: NDArray[np.int32]
 
 
 class Symbols:
@@ -28,73 +37,99 @@ class Symbols:
 
     def __init__(self, guards: int) -> None:
         self.count = 1
-        self._values = np.zeros((_ROOM, guards), np.uint8)
-        self._following = np.full((_ROOM, 2 * guards), -1, np.int32)
+        self._guards = guards
+        words = 2 * guards // WORD + 1
+        self._mask = np.array(
+            [((1 << 2 * guards) - 1) >> WORD * word & (1 << WORD) - 1 for word in range(words)],
+            np.uint64,
+        )
+        self._table = self._room(_ROOM)
+        _put(self._table, 0, self._mask)
+
+    def _room(self, capacity: int) -> Table:
+        bits = np.zeros((capacity, len(self._mask)), np.uint64)
+        return Table(bits, np.full(4 * capacity, -1, np.int32))
 
     @property
     def values(self) -> NDArray[np.uint8]:
         """The values of the guards, by symbol, shape (count, guards); 0 where one is false."""
-        return self._values[: self.count]
+        octets = np.ascontiguousarray(self._table.bits[: self.count], "<u8").view(np.uint8)
+        bits = np.unpackbits(octets, axis=1, bitorder="little")[:, : 2 * self._guards]
+        return np.asarray(2 * bits[:, ::2] + bits[:, 1::2], np.uint8)
 
-    def of(self, size: int, rows: Rows, held: Iterable[tuple[int, int, Rows]]) -> NDArray[np.int32]:
+    def of(self, bits: NDArray[np.uint64]) -> NDArray[np.int32]:
         """The symbols of some events.
 
         Args:
-            size: how many rows there can be.
-            rows: the events.
-            held: guards, each with a value (1 or 2) and with the rows among ``rows`` where it has
-                that one; in the same order whenever this is called.
+            bits: two of each guard, whether it is true and whether that is unknown; others may
+                follow. Shape (n, words).
 
         Returns:
-            Shape (len(rows),).
+            Shape (n,).
         """
-        symbols, places = np.zeros(len(rows), np.int32), np.empty(size, np.int32)
-        _place(rows, places)
-        for guard, value, where in held:
-            if len(where):
-                self._make_room()
-                tables = self._values, self._following
-                self.count = _add(symbols, places, where, guard, value, *tables, self.count)
-        return symbols
+        symbols, done = np.empty(len(bits), np.int32), 0
+        while True:
+            done, self.count = _find(self._table, self.count, self._mask, bits, symbols, done)
+            if done == len(bits):
+                return symbols
+            self._make_room()
 
     def _make_room(self) -> None:
-        """A guard can make another symbol of each one."""
-        missing = 2 * self.count - len(self._values)
-        if missing > 0:
-            more = ((0, missing + self.count), (0, 0))
-            self._values = np.pad(self._values, more)
-            self._following = np.pad(self._following, more, constant_values=-1)
+        old, self._table = self._table, self._room(2 * len(self._table.bits))
+        self._table.bits[: self.count] = old.bits[: self.count]
+        for symbol in range(self.count):
+            _put(self._table, symbol, self._mask)
 
 
 @loop
-def _place(rows: Rows, places: NDArray[np.int32]) -> None:
-    for i in range(len(rows)):
-        places[rows[i]] = i
-
-
-@loop
-def _add(
-    symbols: NDArray[np.int32],
-    places: NDArray[np.int32],
-    rows: Rows,
-    guard: int,
-    value: int,
-    values: NDArray[np.uint8],
-    following: NDArray[np.int32],
+def _find(
+    table: Table,
     count: int,
-) -> int:
-    """A guard has a value in some rows; returns how many symbols there are now."""
-    which = 2 * guard + value - 1
-    for row in rows:
-        i = places[row]
-        old = symbols[i]
-        new = following[old, which]
-        if new < 0:
-            new = count
-            following[old, which] = new
-            for each in range(values.shape[1]):
-                values[new, each] = values[old, each]
-            values[new, guard] = value
+    mask: NDArray[np.uint64],
+    bits: NDArray[np.uint64],
+    symbols: NDArray[np.int32],
+    first: int,
+) -> tuple[int, int]:
+    """Fill in symbols from the first event on, until there is no room for more; returns how many
+    are filled in, and how many symbols there are now."""
+    for i in range(first, len(bits)):
+        slot: Any = np.int64(_hash(bits, i, mask)) & (len(table.slots) - 1)
+        while table.slots[slot] >= 0 and not _is_same(table, table.slots[slot], bits, i, mask):
+            slot = (slot + 1) & (len(table.slots) - 1)
+        if table.slots[slot] < 0:
+            if count == len(table.bits):
+                return i, count
+            for word in range(len(mask)):
+                table.bits[count, word] = bits[i, word] & mask[word]
+            table.slots[slot] = count
             count += 1
-        symbols[i] = new
-    return count
+        symbols[i] = table.slots[slot]
+    return len(bits), count
+
+
+@loop
+def _put(table: Table, symbol: int, mask: NDArray[np.uint64]) -> None:
+    """Make a symbol found by its bits, in a table that has room."""
+    slot: Any = np.int64(_hash(table.bits, symbol, mask)) & (len(table.slots) - 1)
+    while table.slots[slot] >= 0:
+        slot = (slot + 1) & (len(table.slots) - 1)
+    table.slots[slot] = symbol
+
+
+@step
+def _hash(bits: NDArray[np.uint64], i: int, mask: NDArray[np.uint64]) -> np.uint64:
+    key: Any = np.uint64(0)
+    for word in range(len(mask)):
+        key = (key ^ (bits[i, word] & mask[word])) * _MIX
+        key ^= key >> _SHIFT
+    return np.uint64(key)
+
+
+@step
+def _is_same(
+    table: Table, symbol: int, bits: NDArray[np.uint64], i: int, mask: NDArray[np.uint64]
+) -> bool:
+    same = True
+    for word in range(len(mask)):
+        same = same and table.bits[symbol, word] == bits[i, word] & mask[word]
+    return same

@@ -20,12 +20,10 @@ class How(IntEnum):
     """In the event's record, at an offset."""
     ROW = 2
     """In an array, by the event's row."""
-    ASKED = 3
-    """In an array, by which one of the judged events it is."""
-    PLACED = 4
+    PLACED = 3
     """In an array, at a place that another array (int32) tells by the event's row; where there is
     none, a negative one, it is ``fill``."""
-    POSITION = 5
+    POSITION = 4
     """It is the event's position in the trace."""
 
 
@@ -88,7 +86,8 @@ _NOTHING: Final = np.zeros(1, np.int64)
 
 def address_of(array: NDArray[Any]) -> int:
     """Where an array begins in memory."""
-    return array.ctypes.data
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def joined(one: Access, other: Access) -> Access:
@@ -100,12 +99,12 @@ def joined(one: Access, other: Access) -> Access:
             same = varying.how == How.PLACED and constant.fill == varying.fill
             if same or varying.how == How.ROW:
                 return varying
-    return asked(other.counts)
+    return by_row(other.counts)
 
 
-def asked(counts: str) -> Access:
+def by_row(counts: str) -> Access:
     """The access by which any column can be read."""
-    return Access(How.ASKED, counts, counts, np.dtype(counts).itemsize)
+    return Access(How.ROW, counts, counts, np.dtype(counts).itemsize)
 
 
 def groups_of(keys: Iterable[Hashable]) -> tuple[int, ...]:

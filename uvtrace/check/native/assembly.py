@@ -85,6 +85,11 @@ class Assembly:
         at = self.value(f"getelementptr i8, ptr {base}, i64 {offset}")
         return self.value(f"load {type_}, ptr {at}, align {align}, !invariant.load !0")
 
+    def store(self, value: str, base: str, index: str) -> None:
+        """Store one of an array of numbers."""
+        at = self.value(f"getelementptr i64, ptr {base}, i64 {index}")
+        self.do(f"store i64 {value}, ptr {at}, align 8")
+
     def increase(self, base: str, index: str, by: str = "1") -> None:
         """Add to one of an array of numbers."""
         at = self.value(f"getelementptr i64, ptr {base}, i64 {index}")

@@ -21,12 +21,13 @@ _SIGNATURE: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 class Code:
-    """A compiled function, ready to be called."""
+    """A compiled function, ready to be called; ``address`` is where it lies."""
 
     def __init__(self, engine: Any, name: str) -> None:
         # The engine owns the code's memory.
         self._engine = engine
-        self._call: Callable[[int], None] = _SIGNATURE(engine.get_function_address(name))
+        self.address: int = engine.get_function_address(name)
+        self._call: Callable[[int], None] = _SIGNATURE(self.address)
 
     def __call__(self, arguments: NDArray[np.int64]) -> None:
         """Call it; see :class:`uvtrace.check.native.function.Argument`."""

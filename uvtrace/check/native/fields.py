@@ -17,8 +17,16 @@ _UNION: Final = RECORD_SIZE - UNION_SIZE
 
 
 @cache
-def field_access(name: str, kind: int) -> Access | None:
-    """How a column is read of records of a kind; None: it is no field of the record."""
+def is_field(name: str) -> bool:
+    """Whether a column is read of the record, whatever its kind."""
+    if name in ("position", "site") or name in COMMON_FIELDS:
+        return True
+    return any(name in fields for fields in VIEW_FIELDS.values())
+
+
+@cache
+def field_access(name: str, kind: int) -> Access:
+    """How a column that is a field is read of records of a kind."""
     if name == "position":
         return Access(How.POSITION)
     if name == "site":
@@ -26,8 +34,6 @@ def field_access(name: str, kind: int) -> Access | None:
         return caller._replace(instead=ip.offset)
     if name in COMMON_FIELDS:
         return _access(RECORD, COMMON_FIELDS[name], name)
-    if not any(name in fields for fields in VIEW_FIELDS.values()):
-        return None
     view = VIEW_OF_KIND.get(kind, "")
     if name not in VIEW_FIELDS.get(view, {}):
         return Access(How.CONSTANT, fill=0)

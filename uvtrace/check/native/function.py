@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The function that judges the events of a kind, as LLVM's assembly language."""
+"""The functions that judge events, as LLVM's assembly language: one for each kind of event, and
+one that goes over the records and calls them."""
 
 from __future__ import annotations
 
@@ -8,88 +9,131 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from uvtrace.check.flat import Flat
-from uvtrace.check.native.access import Access, How
+from uvtrace.check.native.access import Access
 from uvtrace.check.native.assembly import NO, YES, Assembly
 from uvtrace.check.native.plan import Output, Step, Switch, Test, What
 from uvtrace.check.native.values import Frame, Values
 from uvtrace.trace.layout import RECORD, RECORD_SIZE
 
-_AHEAD: Final = 12
-"""Events ahead whose records are fetched: those of other kinds lie between them."""
+_AHEAD: Final = 16
+"""Records ahead that are fetched."""
+WALK: Final = "walk"
+"""The name of the function that goes over the records."""
 
 
 class Argument(IntEnum):
-    """What the function is given, in an array of 64 bits each.
+    """What the functions are given, in an array of 64 bits each.
 
-    The address of the first record, and the bytes from one to the next; the address of the judged
-    rows (int64), and their number; the position of the chunk's first record; how many functions
-    there are; the addresses of the counts (int64, shape (functions + 1, counters); the last is the
-    trace), of how many events a violation may concern, and of those among them that were counted
-    (shape (functions + 1, outputs)); and of the addresses at which the outputs' next rows are
-    written. The columns' addresses follow, and those of the groups of places.
+    The address of the first record, the bytes from one to the next, and their number; the position
+    of the first one in the trace; how many functions there are; the address of the codes, by kind:
+    the address of the function, and of what it counts (int64, shape (functions + 1, counters); the
+    last is the trace). Then what all of them count: how many events a violation may concern, and
+    those among them that were counted (shape (functions + 1, rules)); the addresses of the
+    addresses at which the rules' next rows are written; and of what followers are told, see
+    :class:`Told`. Two of each column follow: the address of its values, and that of its places.
     """
 
     RECORDS = 0
     STRIDE = 1
-    ROWS = 2
-    COUNT = 3
-    FIRST = 4
-    FUNCTIONS = 5
-    COUNTS = 6
-    UNKNOWN = 7
-    COUNTED = 8
-    ENDS = 9
+    COUNT = 2
+    FIRST = 3
+    FUNCTIONS = 4
+    CODES = 5
+    UNKNOWN = 6
+    COUNTED = 7
+    ENDS = 8
+    TOLD = 9
     COLUMNS = 10
 
 
+class Told(NamedTuple):
+    """What a follower is told, in an array that all of them share.
+
+    There are, from ``base`` on, how many events there are so far; the address of their rows
+    (int64), and that of their bits (uint64, shape (n, words)); and the addresses of their numbers.
+    Before the first event lies one whose row is -1.
+    """
+
+    base: int
+    words: int
+
+
 class Sizes(NamedTuple):
-    """How many counters and outputs there are."""
+    """How many counters a kind has, and how many rules there are."""
 
     counters: int
-    outputs: int
+    rules: int
 
 
 _HEAD: Final = """\
-define void @{name}(ptr noalias %arguments) {{
+define void @{name}(ptr noalias %arguments, ptr noalias %counts, ptr noalias %record, i64 %row) {{
 entry:
-{arguments}
-  %some = icmp sgt i64 %count, 0
-  br i1 %some, label %loop, label %end
-loop:
-  %index = phi i64 [ 0, %entry ], [ %following, %next ]
-  %row_at = getelementptr i64, ptr %rows, i64 %index
-  %row = load i64, ptr %row_at, align 8, !invariant.load !0
-  %later = add i64 %index, {ahead}
-  %is_there = icmp slt i64 %later, %count
-  %later_index = select i1 %is_there, i64 %later, i64 %index
-  %later_at = getelementptr i64, ptr %rows, i64 %later_index
-  %later_row = load i64, ptr %later_at, align 8, !invariant.load !0
-  %later_offset = mul i64 %later_row, %stride
-  %later_record = getelementptr i8, ptr %records, i64 %later_offset
-  call void @llvm.prefetch.p0(ptr %later_record, i32 0, i32 3, i32 1)
-  %later_half = getelementptr i8, ptr %later_record, i64 {half}
-  call void @llvm.prefetch.p0(ptr %later_half, i32 0, i32 3, i32 1)
-  %record = mul i64 %row, %stride
-  %position = add i64 %row, %first
-  %owner_offset = add i64 %record, {function_offset}
-  %owner_at = getelementptr i8, ptr %records, i64 %owner_offset
+  %functions_at = getelementptr i64, ptr %arguments, i64 {functions}
+  %functions = load i64, ptr %functions_at, align 8, !invariant.load !0
+  %owner_at = getelementptr i8, ptr %record, i64 {function_offset}
   %owner_told = load i16, ptr %owner_at, align 1, !invariant.load !0
   %owner_wide = zext i16 %owner_told to i64
   %inside = icmp ult i64 %owner_wide, %functions
   %owner = select i1 %inside, i64 %owner_wide, i64 %functions
 """
 _TAIL: Final = """\
-  br label %next
-next:
-  %following = add i64 %index, 1
-  %more = icmp slt i64 %following, %count
+  ret void
+}
+!0 = !{}
+"""
+_WALK: Final = """\
+define void @{name}(ptr noalias %arguments) {{
+entry:
+  %records_at = getelementptr i64, ptr %arguments, i64 {records}
+  %records = load ptr, ptr %records_at, align 8
+  %stride_at = getelementptr i64, ptr %arguments, i64 {stride}
+  %stride = load i64, ptr %stride_at, align 8
+  %count_at = getelementptr i64, ptr %arguments, i64 {count}
+  %count = load i64, ptr %count_at, align 8
+  %codes_at = getelementptr i64, ptr %arguments, i64 {codes}
+  %codes = load ptr, ptr %codes_at, align 8
+  %distance = mul i64 %stride, {ahead}
+  %some = icmp sgt i64 %count, 0
+  br i1 %some, label %loop, label %end
+loop:
+  %row = phi i64 [ 0, %entry ], [ %next_row, %loop ]
+  %record = phi ptr [ %records, %entry ], [ %next, %loop ]
+  %later = getelementptr i8, ptr %record, i64 %distance
+  call void @llvm.prefetch.p0(ptr %later, i32 0, i32 3, i32 1)
+  %later_half = getelementptr i8, ptr %later, i64 {half}
+  call void @llvm.prefetch.p0(ptr %later_half, i32 0, i32 3, i32 1)
+  %kind_at = getelementptr i8, ptr %record, i64 {kind_offset}
+  %kind_told = load i8, ptr %kind_at, align 1
+  %kind = zext i8 %kind_told to i64
+  %pair = shl i64 %kind, 1
+  %code_at = getelementptr ptr, ptr %codes, i64 %pair
+  %code = load ptr, ptr %code_at, align 8
+  %counts_at = getelementptr ptr, ptr %code_at, i64 1
+  %counts = load ptr, ptr %counts_at, align 8
+  call void %code(ptr %arguments, ptr %counts, ptr %record, i64 %row)
+  %next = getelementptr i8, ptr %record, i64 %stride
+  %next_row = add i64 %row, 1
+  %more = icmp slt i64 %next_row, %count
   br i1 %more, label %loop, label %end
 end:
   ret void
-}
+}}
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
-!0 = !{}
 """
+
+
+def walk_assembly() -> str:
+    """The text of the function that calls those of the kinds, record by record."""
+    return _WALK.format(
+        name=WALK,
+        records=int(Argument.RECORDS),
+        stride=int(Argument.STRIDE),
+        count=int(Argument.COUNT),
+        codes=int(Argument.CODES),
+        ahead=_AHEAD,
+        half=RECORD_SIZE // 2,
+        kind_offset=offset_of("kind"),
+    )
 
 
 def assembly_of(
@@ -97,30 +141,35 @@ def assembly_of(
     flat: Flat,
     steps: Iterable[Step],
     sizes: Sizes,
-    accesses: Mapping[str, Access],
-    groups: Mapping[str, int],
+    columns: Mapping[str, Column],
+    told: Sequence[Told],
 ) -> str:
-    """The function's text.
+    """The text of the function that judges an event of a kind.
 
     Args:
         name: of the function.
         flat: the parts of the terms.
         steps: what it does with an event.
-        sizes: how many counters and outputs there are.
-        accesses: of each column, by name; their addresses are given in this order.
-        groups: of each column that has places, which of the groups they are.
+        sizes: how many counters and rules there are.
+        columns: how each one is read, by name.
+        told: where each follower is told of events.
     """
-    arguments = _Arguments(accesses, groups)
-    writer = _Writer(flat, sizes, Frame(accesses, arguments.columns, arguments.places))
+    writer = _Writer(flat, sizes, columns, told)
     writer.steps(tuple(steps))
     head = _HEAD.format(
         name=name,
-        arguments=arguments.text(),
-        half=RECORD_SIZE // 2,
-        ahead=_AHEAD,
+        functions=int(Argument.FUNCTIONS),
         function_offset=offset_of("function"),
     )
     return f"{head}{writer.assembly.text()}\n{_TAIL}"
+
+
+class Column(NamedTuple):
+    """How a column is read, which number it has, and which column has the same places."""
+
+    access: Access
+    number: int
+    group: int
 
 
 def offset_of(field: str) -> int:
@@ -129,51 +178,23 @@ def offset_of(field: str) -> int:
     return int(RECORD.fields[field][1])
 
 
-class _Arguments:
-    """Loads the arguments."""
-
-    def __init__(self, accesses: Mapping[str, Access], groups: Mapping[str, int]) -> None:
-        self._lines: list[str] = []
-        for name, at, type_ in (
-            ("records", Argument.RECORDS, "ptr"),
-            ("stride", Argument.STRIDE, "i64"),
-            ("rows", Argument.ROWS, "ptr"),
-            ("count", Argument.COUNT, "i64"),
-            ("first", Argument.FIRST, "i64"),
-            ("functions", Argument.FUNCTIONS, "i64"),
-            ("counts", Argument.COUNTS, "ptr"),
-            ("unknown", Argument.UNKNOWN, "ptr"),
-            ("counted", Argument.COUNTED, "ptr"),
-            ("ends", Argument.ENDS, "ptr"),
-        ):
-            self._load(name, at, type_)
-        self.columns: dict[str, str] = {}
-        for number, (column, access) in enumerate(accesses.items()):
-            if access.how in (How.ROW, How.ASKED, How.PLACED):
-                self.columns[column] = f"%column{number}"
-                self._load(f"column{number}", Argument.COLUMNS + number, "ptr")
-        first = Argument.COLUMNS + len(accesses)
-        for group in sorted(set(groups.values())):
-            self._load(f"places{group}", first + group, "ptr")
-        self.places = {column: f"%places{group}" for column, group in groups.items()}
-
-    def text(self) -> str:
-        return "\n".join(self._lines)
-
-    def _load(self, name: str, at: int, type_: str) -> None:
-        self._lines += [
-            f"  %{name}_at = getelementptr i64, ptr %arguments, i64 {int(at)}",
-            f"  %{name} = load {type_}, ptr %{name}_at, align 8, !invariant.load !0",
-        ]
-
-
 class _Writer:
     """Writes what is done with an event."""
 
-    def __init__(self, flat: Flat, sizes: Sizes, frame: Frame) -> None:
+    def __init__(
+        self, flat: Flat, sizes: Sizes, columns: Mapping[str, Column], told: Sequence[Told]
+    ) -> None:
         self.assembly = Assembly()
         self._sizes = sizes
-        self._values = Values(flat, frame, self.assembly, offset_of("time_ns"))
+        self._told = told
+        frame = Frame(
+            accesses={name: column.access for name, column in columns.items()},
+            values={name: Argument.COLUMNS + 2 * each.number for name, each in columns.items()},
+            places={name: Argument.COLUMNS + 2 * each.group + 1 for name, each in columns.items()},
+            first=Argument.FIRST,
+            time_offset=offset_of("time_ns"),
+        )
+        self._values = Values(flat, frame, self.assembly)
 
     def steps(self, steps: Sequence[Step]) -> None:
         """Write some steps, one after the other."""
@@ -220,19 +241,16 @@ class _Writer:
         with self._values.scope():
             if output.what is What.COUNT:
                 self._count(output)
-            elif output.what is What.ROWS:
-                self._tell_rows(output, behind)
+            elif output.what is What.EVENT:
+                self._tell_event(output, behind)
             else:
                 self._tell_violation(output, behind)
         self.assembly.go(behind)
         self.assembly.begin(behind)
 
-    def _unsure(self, numbers: Iterable[int]) -> list[int]:
-        return sorted(numbers)
-
     def _count(self, output: Output) -> None:
         certain = YES
-        for number in self._unsure(output.unsure):
+        for number in sorted(output.unsure):
             certain = self.assembly.both(certain, self._values.truth(number)[0])
         if certain == NO:
             return
@@ -240,14 +258,9 @@ class _Writer:
         by = "1" if certain == YES else self.assembly.value(f"zext i1 {certain} to i64")
         self.assembly.increase("%counts", place, by)
 
-    def _tell_rows(self, output: Output, behind: str) -> None:
-        for number in self._unsure(output.unsure):
-            self._go_on_if(self._values.truth(number)[0], behind)
-        self._tell(output.number)
-
     def _tell_violation(self, output: Output, behind: str) -> None:
         certain = judged = YES
-        for number in self._unsure(output.unsure):
+        for number in sorted(output.unsure):
             one, possible = self._values.truth(number)
             self._go_on_if(possible, behind)
             certain = self.assembly.both(certain, one)
@@ -260,13 +273,14 @@ class _Writer:
         sure, unsure = asm.label("sure"), asm.label("unsure")
         asm.branch(certain, sure, unsure)
         asm.begin(sure)
-        self._tell(output.number)
+        with self._values.scope():
+            self._tell(output.number)
         asm.go(behind)
         asm.begin(unsure)
-        place = self._place(output.whole, output.number, self._sizes.outputs)
-        asm.increase("%unknown", place)
+        place = self._place(output.whole, output.number, self._sizes.rules)
+        asm.increase(self._values.argument(Argument.UNKNOWN), place)
         by = "1" if judged == YES else asm.value(f"zext i1 {judged} to i64")
-        asm.increase("%counted", place, by)
+        asm.increase(self._values.argument(Argument.COUNTED), place, by)
 
     def _go_on_if(self, condition: str, behind: str) -> None:
         if condition != YES:
@@ -274,9 +288,10 @@ class _Writer:
             self.assembly.branch(condition, then, behind)
             self.assembly.begin(then)
 
-    def _tell(self, output: int) -> None:
+    def _tell(self, rule: int) -> None:
         asm = self.assembly
-        at = asm.value(f"getelementptr ptr, ptr %ends, i64 {output}")
+        ends = self._values.argument(Argument.ENDS)
+        at = asm.value(f"getelementptr ptr, ptr {ends}, i64 {rule}")
         end = asm.value(f"load ptr, ptr {at}, align 8")
         asm.do(f"store i64 {Frame.row}, ptr {end}, align 8")
         moved = asm.value(f"getelementptr i64, ptr {end}, i64 1")
@@ -286,3 +301,37 @@ class _Writer:
         owner = "%functions" if whole else Frame.owner
         begin = self.assembly.value(f"mul i64 {owner}, {width}")
         return self.assembly.value(f"add i64 {begin}, {number}")
+
+    def _tell_event(self, output: Output, behind: str) -> None:
+        for number in sorted(output.unsure):
+            self._go_on_if(self._values.truth(number)[0], behind)
+        asm, (base, words) = self.assembly, self._told[output.number]
+        told = self._values.argument(Argument.TOLD)
+        count_at = asm.value(f"getelementptr i64, ptr {told}, i64 {base}")
+        count = asm.value(f"load i64, ptr {count_at}, align 8")
+        rows = asm.load("ptr", told, str(8 * (base + 1)), 8)
+        last_at = asm.value(f"getelementptr i64, ptr {rows}, i64 {count}")
+        last = asm.value(f"load i64, ptr {last_at}, align 8")
+        # An event of which something else was told before has its place.
+        is_new = asm.value(f"icmp ne i64 {last}, {Frame.row}")
+        place = asm.value(f"add i64 {count}, {asm.value(f'zext i1 {is_new} to i64')}")
+        asm.store(Frame.row, rows, place)
+        asm.do(f"store i64 {place}, ptr {count_at}, align 8")
+        bits = asm.load("ptr", told, str(8 * (base + 2)), 8)
+        first = asm.value(f"mul i64 {place}, {words}")
+        for word in range(words):
+            self._add_bit(
+                bits, asm.value(f"add i64 {first}, {word}"), output.bit - 64 * word, is_new
+            )
+        for asked in output.numbers:
+            numbers = asm.load("ptr", told, str(8 * (base + 3 + asked.place)), 8)
+            asm.store(self._values.asked(asked), numbers, place)
+
+    def _add_bit(self, bits: str, place: str, bit: int, is_new: str) -> None:
+        asm = self.assembly
+        at = asm.value(f"getelementptr i64, ptr {bits}, i64 {place}")
+        old = asm.choice(is_new, "i64", "0", asm.value(f"load i64, ptr {at}, align 8"))
+        if 0 <= bit < 64:
+            own = 1 << bit if bit < 63 else -(1 << 63)
+            old = asm.value(f"or i64 {old}, {own}")
+        asm.do(f"store i64 {old}, ptr {at}, align 8")

@@ -19,8 +19,24 @@ class What(Enum):
     """What an output is told."""
 
     COUNT = "how many events it is true of"
-    ROWS = "the events that it is true of"
+    EVENT = "the events that it is true of, with numbers of them"
     VIOLATION = "the events that it is true of, and how many it may be true of"
+
+
+class Asked(NamedTuple):
+    """A number that is told of an event.
+
+    Attributes:
+        place: where it is told, among the numbers of whoever asks.
+        nodes: the number's node; of a key the nodes of its parts.
+        is_key: it is a key of the function and the nodes.
+        every: functions that there are not have keys of their own.
+    """
+
+    place: int
+    nodes: tuple[int, ...]
+    is_key: bool
+    every: bool
 
 
 @dataclass(frozen=True)
@@ -29,11 +45,13 @@ class Output:
 
     Attributes:
         what: is asked.
-        number: of the output, among those of its sort; those of ROWS are among the violations.
+        number: of the counter among those of the kind, of the rule, or of the follower.
         whole: it is counted for the whole trace, not by function.
         decided: its conjuncts that are never unknown.
         unsure: its other conjuncts.
         applies: those of ``unsure`` by which events are judged at all.
+        bit: by which the follower is told that it was this one.
+        numbers: what the follower is told besides.
     """
 
     what: What
@@ -42,6 +60,8 @@ class Output:
     decided: frozenset[int]
     unsure: frozenset[int]
     applies: frozenset[int] = frozenset()
+    bit: int = 0
+    numbers: tuple[Asked, ...] = ()
 
 
 class Test(NamedTuple):

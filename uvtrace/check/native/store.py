@@ -19,6 +19,10 @@ _MOST: Final = 4096
 """Entries that are kept; each is some kilobytes. Beyond, those that were made first go."""
 
 
+_OTHERS: Final = ("by_kind.py", "flat.py", "followers.py", "keys.py", "layout.py")
+"""What makes the code, too."""
+
+
 def key_of(*parts: object) -> str:
     """The name of an entry, another one wherever a part is."""
     digest = hashlib.sha256(_sources())
@@ -76,6 +80,6 @@ def _sources() -> bytes:
     """A digest of what makes the code."""
     here = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in (*sorted(here.glob("*.py")), here.parent / "flat.py", here.parent / "by_kind.py"):
+    for path in (*sorted(here.glob("*.py")), *(here.parent / name for name in _OTHERS)):
         digest.update(path.read_bytes())
     return digest.digest()

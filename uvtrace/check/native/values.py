@@ -15,51 +15,62 @@ from typing import Final
 import numpy as np
 
 from uvtrace.check.flat import Flat, Node
+from uvtrace.check.keys import MIX, SHIFT
 from uvtrace.check.native.access import Access, How
 from uvtrace.check.native.assembly import NO, YES, Assembly
+from uvtrace.check.native.plan import Asked
 
 Pair = tuple[str, str]
 
+_WORD_BYTES: Final = 8
+_MIX: Final = MIX - (1 << 64)
+"""As LLVM writes it."""
 _SIMPLE: Final = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
 _ORDERS: Final = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 
 
 class Frame:
-    """What the code for an event can refer to: operands that are there throughout.
+    """What the code for an event can refer to: operands that are there throughout, and arguments.
 
     Attributes:
         accesses: how columns are read, by name.
-        columns: the base of each that is read from an array, by name.
-        places: the base of the places of each that has them, by name; the same where these are.
-        records, record, row, index, position, owner, inside: the first record; where the event's
-            lies behind it; its row, and which of the judged events it is; its position in the
-            trace; the index of its function, and whether there is such a function.
+        values: the argument that is the address of a column's values, by name.
+        places: the argument that is the address of a column's places, by name; one for all columns
+            that have the same places.
+        first: the argument that is the position of the chunk's first record.
+        time_offset: where the time lies in a record.
+        record, row, owner, told_owner, inside: the event's record, and its row; the index of its
+            function, also where there is no such function, and whether there is.
     """
 
-    records: Final = "%records"
     record: Final = "%record"
     row: Final = "%row"
-    index: Final = "%index"
-    position: Final = "%position"
     owner: Final = "%owner"
+    told_owner: Final = "%owner_wide"
     inside: Final = "%inside"
 
     def __init__(
-        self, accesses: Mapping[str, Access], columns: Mapping[str, str], places: Mapping[str, str]
+        self,
+        accesses: Mapping[str, Access],
+        values: Mapping[str, int],
+        places: Mapping[str, int],
+        first: int,
+        time_offset: int,
     ) -> None:
         self.accesses = accesses
-        self.columns = columns
+        self.values = values
         self.places = places
+        self.first = first
+        self.time_offset = time_offset
 
 
 class Values:
     """Writes each part's value once for all code that is certain to come behind it."""
 
-    def __init__(self, flat: Flat, frame: Frame, assembly: Assembly, time_offset: int) -> None:
+    def __init__(self, flat: Flat, frame: Frame, assembly: Assembly) -> None:
         self._flat = flat
         self._frame = frame
         self._asm = assembly
-        self._time_offset = time_offset
         self._scopes: list[dict[int | str, Pair]] = [{}]
 
     @contextmanager
@@ -76,6 +87,32 @@ class Values:
     def truth(self, number: int) -> Pair:
         """Whether it is certain, and whether it is possible."""
         return self._of(number)
+
+    def argument(self, number: int, type_: str = "ptr") -> str:
+        """One of the arguments, loaded where it is first used."""
+        key = f"argument {number}"
+        found = self._known_already(key)
+        if found is None:
+            loaded = self._asm.load(type_, "%arguments", str(_WORD_BYTES * number), _WORD_BYTES)
+            found = self._scopes[-1][key] = loaded, YES
+        return found[0]
+
+    def asked(self, asked: Asked) -> str:
+        """What is told of an event; see :func:`uvtrace.check.keys.keys_of`."""
+        values = [self.number(node)[0] for node in asked.nodes]
+        if not asked.is_key:
+            return values[0]
+        owner = Frame.told_owner if asked.every else Frame.owner
+        one_more = self._asm.value(f"add i64 {owner}, 1")
+        key = self._asm.value(f"mul i64 {one_more}, {_MIX}")
+        for value in values:
+            key = self._asm.value(f"add i64 {self._mixed(key)}, {value}")
+        return self._mixed(key)
+
+    def _mixed(self, key: str) -> str:
+        shifted = self._asm.value(f"lshr i64 {key}, {SHIFT}")
+        mixed = self._asm.value(f"xor i64 {key}, {shifted}")
+        return self._asm.value(f"mul i64 {mixed}, {_MIX}")
 
     def _known_already(self, key: int | str) -> Pair | None:
         return next((scope[key] for scope in reversed(self._scopes) if key in scope), None)
@@ -149,7 +186,7 @@ class Values:
             case How.CONSTANT:
                 return str(access.fill)
             case How.POSITION:
-                return frame.position
+                return self._asm.value(f"add i64 {frame.row}, {self.argument(frame.first, 'i64')}")
             case How.RECORD:
                 value = self._in_record(access, access.offset)
                 if access.instead is None:
@@ -159,41 +196,39 @@ class Values:
                 return self._asm.choice(empty, "i64", other, value)
             case How.PLACED:
                 return self._placed(name, access)
-        index = frame.row if access.how == How.ROW else frame.index
-        return self._load(access, frame.columns[name], index)
+        return self._load(access, self.argument(frame.values[name]), frame.row)
 
     def _in_record(self, access: Access, offset: int) -> str:
-        at = self._asm.value(f"add i64 {self._frame.record}, {offset}")
-        return self._at(access, self._frame.records, at)
+        return self._at(access, self._frame.record, str(offset))
 
     def _placed(self, name: str, access: Access) -> str:
-        base = self._frame.places[name]
-        found = self._known_already(base)
+        number = self._frame.places[name]
+        key = f"place {number}"
+        found = self._known_already(key)
         if found is None:
             at = self._asm.value(f"shl i64 {self._frame.row}, 2")
-            place = self._asm.value(f"sext i32 {self._asm.load('i32', base, at, 4)} to i64")
+            told = self._asm.load("i32", self.argument(number), at, 4)
+            place = self._asm.value(f"sext i32 {told} to i64")
             lacks = self._asm.value(f"icmp slt i64 {place}, 0")
-            found = self._scopes[-1][base] = place, lacks
+            found = self._scopes[-1][key] = place, lacks
         place, lacks = found
+        base = self.argument(self._frame.values[name])
         if access.fill is None:
-            value = self._load(access, self._frame.columns[name], place)
+            value = self._load(access, base, place)
         else:
             first = self._asm.choice(lacks, "i64", "0", place)
-            there = self._load(access, self._frame.columns[name], first)
+            there = self._load(access, base, first)
             value = self._asm.choice(lacks, "i64", str(access.fill), there)
         return self._since(access, value) if access.since else value
 
     def _since(self, access: Access, begun: str) -> str:
-        now = self._asm.load("i64", self._frame.records, self._time(), 1)
+        now = self._asm.load("i64", self._frame.record, str(self._frame.time_offset), 1)
         passed = self._asm.value(f"sub i64 {now}, {begun}")
         if access.since != "passed":
             back = self._asm.value(f"icmp slt i64 {passed}, 0")
             passed = self._asm.choice(back, "i64", "0", passed)
         never = self._asm.value(f"icmp slt i64 {begun}, 0")
         return self._asm.choice(never, "i64", "-1", passed)
-
-    def _time(self) -> str:
-        return self._asm.value(f"add i64 {self._frame.record}, {self._time_offset}")
 
     def _load(self, access: Access, base: str, index: str) -> str:
         return self._at(access, base, self._asm.value(f"mul i64 {index}, {access.stride}"))
