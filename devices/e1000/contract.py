@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from uvtrace.devices.e1000.layouts import LAYOUTS
+from uvtrace.devices.e1000.played import PLAYING
 from uvtrace.devices.e1000.rings import INPUTS, RINGS
 
 from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
@@ -197,6 +198,7 @@ CONTRACT = Contract(
     devices=frozenset((0x8086, device) for device in _DEVICE_IDS),
     registers=Path(__file__).with_name("registers.rdl"),
     layouts=LAYOUTS,
+    playing=PLAYING,
     rings=RINGS,
     inputs=INPUTS,
     description="Reset, configuration, link, rings, traffic, stop; interrupts; doorbells; the PHY.",

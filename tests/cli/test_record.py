@@ -20,8 +20,7 @@ E1000 = ["--device", "qemu:e1000"]
     [
         (["--vm", *E1000], "COMMAND"),
         (["--vm", "--", "true"], "--device"),
-        (["--vm", *E1000, "--memory", "--", "true"], "--memory is not there yet"),
-        (["--vm", "--device", "trace:run.pcapng", "--", "true"], "come with a later version"),
+        (["--vm", "--device", "trace:", "--", "true"], "as in trace:run.pcapng"),
         (["--vm", "--device", "pci:0000:00:03.0", "--", "true"], "QEMU's devices and models"),
         ([*E1000, "--", "true"], "add --vm"),
         (["--device", "pci:00:03.0", "--kernel", "6.1", "--", "true"], "add --vm"),
@@ -50,6 +49,19 @@ def test_wrong_usage_is_told_in_one_line(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recording_that_cannot_play_is_told_of_before_anything_is_booted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["record", "--quiet", "--vm", "--device", "trace:run.pcapng", "--", "true"]
+    assert exit_code_of(words) == ExitCode.INPUT
+    assert (
+        capsys.readouterr().err
+        == "uvtrace: run.pcapng: cannot read it: No such file or directory\n"
+    )
     assert not list(tmp_path.iterdir())
 
 

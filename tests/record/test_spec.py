@@ -32,7 +32,7 @@ def test_a_specification_names_a_device(text: str, parsed: spec.DeviceSpec) -> N
 @pytest.mark.parametrize(
     "text",
     ["", "e1000", "qemu:", "qemu:,mac=1", "qemu:e1000 -nic", "pci:", "pci:1", "pci:00:20.0",
-     "pci:00:03.8", "usb:1-1", "model:", "model:,mac=1", "model:nic,mac"],
+     "pci:00:03.8", "usb:1-1", "model:", "model:,mac=1", "model:nic,mac", "trace:", "trace:a.pcapng,b"],
 )  # fmt: skip
 def test_what_is_no_device_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(UsageError) as raised:
@@ -40,9 +40,10 @@ def test_what_is_no_device_is_refused_in_one_line(text: str) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_devices_of_later_versions_are_refused_as_such() -> None:
-    with pytest.raises(UsageError, match="come with a later version"):
-        spec.parse("trace:run.pcapng")
+def test_a_recording_that_plays_is_a_model_told_without_its_folder() -> None:
+    parsed = spec.parse("trace:/home/me/run.pcapng,function=0000:00:10.0")
+    assert parsed == spec.ModelSpec("trace", "file=/home/me/run.pcapng,function=0000:00:10.0")
+    assert spec.told(parsed) == "model:trace,file=run.pcapng,function=0000:00:10.0"
 
 
 def test_devices_get_places_of_their_own(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from uvtrace.check.latest import Latest
 from uvtrace.check.rings import Ring
 from uvtrace.errors import InputError, UsageError, UvtraceError
 from uvtrace.layouts.declaration import Layouts
+from uvtrace.play.declaration import Playing
 from uvtrace.trace.enums import Kind, Snapshot
 from uvtrace.trace.functions import Function
 from uvtrace.trace.layout import view_of
@@ -60,6 +61,7 @@ class Contract:
         inputs: registers (``MTA[]`` for arrays) whose values depend on traffic: they are only
             compared where a recording shows what was transmitted and received.
         layouts: what lies in the memory that driver and device share.
+        playing: what it takes for a recording of the device to play for a live driver.
         description: a paragraph, for the documentation.
     """
 
@@ -70,6 +72,7 @@ class Contract:
     class_codes: frozenset[int] = frozenset()
     registers: Path | None = None
     layouts: Layouts | None = None
+    playing: Playing | None = None
     rings: tuple[Ring, ...] = ()
     inputs: frozenset[str] = frozenset()
     description: str = ""

@@ -52,7 +52,8 @@ SNAPLEN = click.IntRange(min=RECORD_SIZE)
 TIMEOUT = click.FloatRange(min=0, min_open=True)
 
 _SPEC = (
-    "qemu:MODEL[,prop=value…], model:NAME[,option=value…], pci:BDF or pci:VENDOR:DEVICE."
+    "qemu:MODEL[,prop=value…], model:NAME[,option=value…], trace:RUN, pci:BDF or"
+    " pci:VENDOR:DEVICE."
     " Can be repeated."
 )
 _MEMORY = "Record the contents of memory that the driver shares with the device, too."
@@ -110,6 +111,7 @@ def command(
     Examples:
       uvtrace record --vm --device qemu:e1000 -o run.pcapng -- ping -c 5 10.0.2.2
       uvtrace record --vm --device model:e1000 -- ping -c 5 10.0.2.2
+      uvtrace record --vm --device trace:run.pcapng -- ping -c 5 10.0.2.2
       uvtrace record --vm --device qemu:nvme -- sh -c 'cat "$UVTRACE_DISK" | md5sum'
       sudo uvtrace record --device pci:0000:00:1f.6 --keep-bound -- sleep 10
     """
@@ -140,6 +142,8 @@ def command(
         else:
             result = local.record_here(options, progress)
     _report(result, timeout)
+    if any(isinstance(each, spec.ModelSpec) and each.model == spec.PLAYED for each in specs):
+        _report_course(result.output)
     return _exit_code(result, fail_with_command)
 
 
@@ -209,6 +213,19 @@ def _report(result: Result, timeout: float) -> None:
         f" (ready after {seconds:.1f} s)",
         err=True,
     )
+
+
+def _report_course(output: Path) -> None:
+    """Say where the driver left the recording that was played to it."""
+    if output == STDOUT:
+        return
+    from uvtrace.play.course import departures
+
+    found = departures(output)
+    for text in found:
+        click.echo(f"uvtrace: {printable(text)}", err=True)
+    if not found:
+        click.echo("uvtrace: the driver kept to the recording", err=True)
 
 
 def _exit_code(result: Result, fail_with_command: bool) -> int:

@@ -24,7 +24,8 @@ class Attached:
     Attributes:
         arguments: QEMU's.
         name: the PCI function in the guest, ``0000:00:10.0``.
-        setup: what the guest waits for once the driver is bound: ``network``, ``disk``, ``none``.
+        setup: what the guest waits for once the driver is bound: ``network``, ``link``, ``disk``,
+            ``none``.
         drivers: stock modules for it, to be kept from loading at boot.
         driver: the module to load for it, a name or a ``.ko``; empty for what modalias picks.
     """

@@ -12,7 +12,11 @@ from uvtrace.errors import UsageError
 _BDF = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])", re.IGNORECASE)
 _ID = re.compile(r"([0-9a-f]{4}):([0-9a-f]{4})", re.IGNORECASE)
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-_FORMS = "qemu:MODEL[,prop=value…], model:NAME[,option=value…], pci:BDF or pci:VENDOR:DEVICE"
+_FORMS = (
+    "qemu:MODEL[,prop=value…], model:NAME[,option=value…], trace:RUN, pci:BDF or pci:VENDOR:DEVICE"
+)
+PLAYED = "trace"
+"""The model that plays a recording."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,14 @@ DeviceSpec = QemuSpec | ModelSpec | FunctionSpec | IdSpec
 def told(device: DeviceSpec) -> str:
     """A device as a trace names it: a file without its folder, which is nobody's business."""
     if isinstance(device, ModelSpec):
-        device = ModelSpec(Path(device.model).name, device.options)
+        options = [_without_folder(each) for each in device.options.split(",")]
+        device = ModelSpec(Path(device.model).name, ",".join(options))
     return str(device)
+
+
+def _without_folder(option: str) -> str:
+    name, _, value = option.partition("=")
+    return f"{name}={Path(value).name}" if name == "file" else option
 
 
 def parse(text: str) -> DeviceSpec:
@@ -85,7 +95,7 @@ def parse(text: str) -> DeviceSpec:
     """
     kind, colon, rest = text.partition(":")
     if kind == "trace" and colon:
-        raise UsageError("trace: devices come with a later version", where=text)
+        return _parse_trace(text, rest)
     if kind == "model" and colon:
         return _parse_model(text, rest)
     if kind == "qemu" and rest:
@@ -107,6 +117,18 @@ def _parse_model(text: str, rest: str) -> ModelSpec:
     if not model or not all("=" in option for option in options.split(",") if options):
         raise UsageError("not a model", where=text, hint="as in model:e1000,mac=52:54:00:12:34:56")
     return ModelSpec(model, options)
+
+
+def _parse_trace(text: str, rest: str) -> ModelSpec:
+    """A recording plays: that is a model, too."""
+    file, _, options = rest.partition(",")
+    if (
+        not file
+        or "=" in file
+        or not all("=" in option for option in options.split(",") if options)
+    ):
+        raise UsageError("not a recording", where=text, hint="as in trace:run.pcapng")
+    return ModelSpec(PLAYED, f"file={file}" + (f",{options}" if options else ""))
 
 
 def _parse_pci(text: str, rest: str) -> DeviceSpec:

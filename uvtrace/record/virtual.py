@@ -19,12 +19,14 @@ from uvtrace.record import build
 from uvtrace.record.ivshmem import LINKS_MAX, LinkServer
 from uvtrace.record.kernels import Kernel
 from uvtrace.record.models import Attached
-from uvtrace.record.spec import DeviceSpec, ModelSpec
+from uvtrace.record.spec import PLAYED, DeviceSpec, ModelSpec
 
 DOMAIN: Final = 0x10000
 """PCI domain of uvbus.ko's host bridge, where no other bridge has taken it."""
 _SETUPS: Final = {0x01: "disk", 0x02: "network"}
 """What the guest makes ready, by a function's base class (PCI Code and ID Assignment 1.11)."""
+_PLAYED_SETUPS: Final = {0x02: "link"}
+"""The same for recorded devices, which answer only what they were asked then."""
 _HOST_OPTIONS: Final = ("port", "timeout_ms")
 """Options that are not the model's, but of the process that runs it."""
 _RESTART: Final = "restart"
@@ -83,7 +85,8 @@ class Models:
         device = described(spec)
         name = f"{DOMAIN:04x}:00:{len(self._models):02x}.0"
         self._models.append(_Model(spec, number, starts_of(spec)))
-        setup = _SETUPS.get(device.config.class_code >> 16, "none")
+        setups = _PLAYED_SETUPS if spec.model == PLAYED else _SETUPS
+        setup = setups.get(device.config.class_code >> 16, "none")
         return Attached((), name, setup, (), driver_of(spec, device, self._kernel))
 
     def make_links(self) -> list[str]:

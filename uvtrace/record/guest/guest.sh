@@ -176,17 +176,22 @@ answers() {
 	ping -c 1 -W 1 "$1" >/dev/null 2>&1
 }
 
-set_up_network() {
+# A recorded device: its interface comes up, but nobody answers what was not asked then.
+set_up_link() {
 	wait_until 100 has_interface "$1" || fail "the driver of $1 gives no network interface"
 	interface=$(interface_of "$1")
 	ip address add "$2.15/24" dev "$interface" 2>>"$share/warnings"
 	ip link set "$interface" up 2>"$share/ip.error" ||
 		fail "$interface does not go up: $(cat "$share/ip.error")"
 	wait_until 100 has_carrier "$interface" || fail "$interface has no carrier"
-	# e1000 in QEMU drops what it receives for a second after it has been set up.
-	wait_until 15 answers "$2.2" || fail "$2.2 does not answer over $interface"
 	ip route replace default via "$2.2" dev "$interface" 2>/dev/null
 	echo "export UVTRACE_INTERFACE=$interface" >>"$share/environment"
+}
+
+set_up_network() {
+	set_up_link "$@"
+	# e1000 in QEMU drops what it receives for a second after it has been set up.
+	wait_until 15 answers "$2.2" || fail "$2.2 does not answer over $interface"
 }
 
 # There is no udev: load what the devices behind a function ask for.
@@ -208,6 +213,7 @@ set_up() {
 		number=$((number + 1))
 		case $(echo "$SETUPS" | cut -d' ' -f$number) in
 		network) set_up_network "$bdf" "10.0.$((number + 1))" ;;
+		link) set_up_link "$bdf" "10.0.$((number + 1))" ;;
 		disk) set_up_disk "$bdf" ;;
 		esac
 	done
