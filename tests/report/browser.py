@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 READY = "html[data-ready=table]"
-TIMEOUT_MS = 60_000.0
+TIMEOUT_MS = 30_000.0
 
 
 def chromium() -> str | None:

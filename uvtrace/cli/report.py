@@ -133,7 +133,8 @@ def command(
         )
         told = write_report(directory, subject, checker.check, _renderers(results), progress)
     whole = sum(1 for each in told if each.slice)
-    click.echo(printable(f"{directory / PAGE}: {outcome(results)}; {whole} slices"))
+    slices = f"{whole} slice{'' if whole == 1 else 's'}"
+    click.echo(printable(f"{directory / PAGE}: {outcome(results)}; {slices}"))
     if code is not ExitCode.OK:
         return code
     return ExitCode.OK if results.ok else ExitCode.FAILED

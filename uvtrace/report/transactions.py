@@ -49,8 +49,8 @@ def rows_shown(records: int, always: Iterable[int], limit: int) -> NDArray[np.in
     if records <= limit:
         return None
     needed = np.unique(np.array([row for row in always if 0 <= row < records], np.int64))
-    first = np.arange(max(limit - len(needed), 0), dtype=np.int64)
-    return np.union1d(first, needed)
+    first = np.setdiff1d(np.arange(min(limit, records), dtype=np.int64), needed)
+    return np.union1d(first[: max(limit - len(needed), 0)], needed)
 
 
 def table_of(

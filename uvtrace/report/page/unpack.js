@@ -13,9 +13,21 @@ function fromBase64(text) {
   return bytes;
 }
 
-async function inflated(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+// Deflated bytes as the so many that they were.
+async function inflated(bytes, length) {
+  const stream = new DecompressionStream("deflate");
+  const writer = stream.writable.getWriter();
+  const written = writer.write(bytes).then(() => writer.close());
+  const whole = new Uint8Array(length);
+  let filled = 0;
+  for (const reader = stream.readable.getReader(); ; ) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    whole.set(value, filled);
+    filled += value.length;
+  }
+  await written;
+  return whole;
 }
 
 // Four planes of bytes as numbers of 32 bits.
@@ -45,7 +57,7 @@ function walked(low, high) {
 async function column(name, facts) {
   const element = document.getElementById(`column-${name}`);
   const { width, steps } = facts.columns[name];
-  const planes = await inflated(fromBase64(element.textContent));
+  const planes = await inflated(fromBase64(element.textContent), width * facts.rows);
   element.remove();
   if (width === 1 && !steps) return { low: planes, high: null };
   const low = word(planes, facts.rows, 0, width);
