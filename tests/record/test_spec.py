@@ -32,7 +32,8 @@ def test_a_specification_names_a_device(text: str, parsed: spec.DeviceSpec) -> N
 @pytest.mark.parametrize(
     "text",
     ["", "e1000", "qemu:", "qemu:,mac=1", "qemu:e1000 -nic", "pci:", "pci:1", "pci:00:20.0",
-     "pci:00:03.8", "usb:1-1", "model:", "model:,mac=1", "model:nic,mac", "trace:", "trace:a.pcapng,b"],
+     "pci:00:03.8", "usb:1-1", "model:", "model:,mac=1", "model:nic,mac",
+     "trace:", "trace:a.pcapng,b"],
 )  # fmt: skip
 def test_what_is_no_device_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(UsageError) as raised:
