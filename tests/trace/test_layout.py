@@ -47,7 +47,11 @@ ENUMS: dict[str, tuple[type[IntEnum], str]] = {
     "uv_ring_state": (enums.RingState, "UV_RING_"),
     "uv_ring_policy": (enums.RingPolicy, "UV_POLICY_"),
 }
-FLAGS: dict[str, type[IntFlag]] = {"UV_FLAG_": enums.Flag, "UV_SELECT_": enums.SelectFlag, "UV_SETUP_": enums.SetupFlag}
+FLAGS: dict[str, type[IntFlag]] = {
+    "UV_FLAG_": enums.Flag,
+    "UV_SELECT_": enums.SelectFlag,
+    "UV_SETUP_": enums.SetupFlag,
+}
 CONSTANTS = {
     "UV_RECORD_VERSION": layout.RECORD_VERSION,
     "UV_RECORD_SIZE": layout.RECORD_SIZE,

@@ -273,7 +273,7 @@ def test_memory_that_is_no_file_s_is_not_given_back() -> None:
         memory[:] = content
         trace = open_bytes(memory)  # type: ignore[arg-type]
         parts = [part.column("value").tolist() for part in trace.chunks(3)]
-        assert sum(parts, []) == list(range(10))
+        assert [value for part in parts for value in part] == list(range(10))
         assert memory[:] == content
         del trace
         gc.collect()
