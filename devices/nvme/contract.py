@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from uvtrace.devices.nvme.layouts import LAYOUTS
+
 from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
 from uvtrace.check.columns import record
 from uvtrace.check.contract import Contract, Engine
 from uvtrace.check.driver_acts import reads, writes, writes_bar
 from uvtrace.check.expression import choose
 from uvtrace.check.latest import Latest
-from uvtrace.devices.nvme.layouts import LAYOUTS
 
 CAP = 0x00
 CC, CSTS, AQA, ASQ, ACQ = 0x14, 0x1C, 0x24, 0x28, 0x30
