@@ -69,6 +69,7 @@ bench: packages venv
 traces: packages venv
 	@$(BIN)/python -m traces.record
 	@$(BIN)/python -m traces.record_faulty
+	@$(BIN)/python -m traces.record_long
 
 # --------------------------------------------------------------- kernel module
 

@@ -72,8 +72,13 @@ def manifest(path: Path = FOLDER / "manifest.toml") -> Iterator[Recording]:
             )
 
 
-def make(recording: Recording) -> Result:
+def make(recording: Recording, folder: Path = FOLDER, timeout_s: float = TIMEOUT_S) -> Result:
     """Record once more, and put the file in its place.
+
+    Args:
+        recording: which one.
+        folder: where it lies.
+        timeout_s: how long its workload may take.
 
     Raises:
         UvtraceError: the recording is not fit to be kept.
@@ -85,7 +90,7 @@ def make(recording: Recording) -> Result:
             devices=[spec.parse(recording.spec)],
             command=["sh", "-c", recording.workload.strip()],
             memory=recording.memory,
-            timeout_s=TIMEOUT_S,
+            timeout_s=timeout_s,
         )
         words = LastWords()
         vm = VmOptions(kernels.find(recording.release), cpus=recording.cpus)
@@ -94,7 +99,7 @@ def make(recording: Recording) -> Result:
             raise UvtraceError(f"{reason} {words}".rstrip(), where=recording.name)
         return result
 
-    return replaced(FOLDER, recording.name, record)
+    return replaced(folder, recording.name, record)
 
 
 def _undecoded(result: Result) -> str:

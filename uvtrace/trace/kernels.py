@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from uvtrace.trace.enums import Kind
+from uvtrace.trace.locations import STEP_BYTES
 from uvtrace.trace.stops import Stop
 
 _SECTION = 0x0A0D0D0A
@@ -25,6 +27,8 @@ _USER0 = 147
 _RECORD_BYTES = 128
 _FUNCTION_WORD = 7  # of a record: cpu below, function above
 _NO_FUNCTION = 0xFFFF
+_METADATA, _MODULE_LOAD = int(Kind.METADATA), int(Kind.MODULE_LOAD)
+_STEP_BYTES = STEP_BYTES
 
 _CLEAN = int(Stop.CLEAN)
 _CUT = int(Stop.CUT)
@@ -57,8 +61,16 @@ def _half(words, at, big):  # type: ignore[no-untyped-def]
     return word >> 16 if big else word & 0xFFFF
 
 
+STATE = 10
+"""Numbers of which the state of a pass consists."""
+TOLD = 9
+"""Where in it those are counted that :func:`locate` tells of."""
+
+
 @_compiled
-def locate(words, size, until, kept, packets, sections, interfaces):  # type: ignore[no-untyped-def]
+def locate(  # type: ignore[no-untyped-def]
+    words, size, until, kept, first, last, packets, sections, interfaces, told, states
+):  # fmt: skip
     """Find every packet, section and interface of a file in one pass, or go on with it.
 
     Lengths are believed only after they have been compared with what is left of the file, so a
@@ -68,10 +80,17 @@ def locate(words, size, until, kept, packets, sections, interfaces):  # type: ig
         words: the file as little-endian uint32, shape (size // 4,).
         size: bytes of the file.
         until: no block is looked at that begins here or later.
-        kept: shape (9,), int64: zeros to begin with; how far a call came, for the next one.
-        packets: out, int64: byte offset of each record; 1 more for a Simple Packet Block.
+        kept: shape (STATE,), int64: zeros to begin with; how far a call came, for the next one.
+        first, last: numbers of the first packet whose place is told, and of that which ends the
+            pass.
+        packets: out, int64: byte offset of each record; 1 more for a Simple Packet Block. As many
+            are told as there is room for.
         sections: out, int64 (n, 4): offset, big-endian?, first interface, first packet.
         interfaces: out, int64 (n, 2): offset of the block, link type.
+        told: out, int64: the numbers of the packets that tell of the trace itself or of modules,
+            ``kept[TOLD]`` of them, as many as there is room for.
+        states: out, int64 (n, STATE): what ``kept`` is where the first block begins at or behind
+            each multiple of STEP_BYTES.
 
     Returns:
         packets, sections and interfaces found; packets of other link types; packets with
@@ -79,10 +98,17 @@ def locate(words, size, until, kept, packets, sections, interfaces):  # type: ig
         where the pass stopped.
     """
     n, n_sections, n_interfaces = kept[0], kept[1], kept[2]
-    foreign, noted, moved, first = kept[3], kept[4], kept[5], kept[6]
+    foreign, noted, moved, first_interface = kept[3], kept[4], kept[5], kept[6]
     big = kept[7] != 0
-    at = kept[8]
-    while at < min(size, until):
+    at, telling = kept[8], kept[TOLD]
+    step = (at + _STEP_BYTES - 1) // _STEP_BYTES
+    while at < min(size, until) and n < last:
+        while step < len(states) and at >= step * _STEP_BYTES:
+            states[step, 0], states[step, 1], states[step, 2] = n, n_sections, n_interfaces
+            states[step, 3], states[step, 4], states[step, 5] = foreign, noted, moved
+            states[step, 6], states[step, 7], states[step, 8] = first_interface, big, at
+            states[step, 9] = 0
+            step += 1
         left = size - at
         if left < 12:
             return n, n_sections, n_interfaces, foreign, noted, moved, _CUT, at
@@ -106,10 +132,10 @@ def locate(words, size, until, kept, packets, sections, interfaces):  # type: ig
                 return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_VERSION, at
             if n_sections == len(sections):
                 return n, n_sections, n_interfaces, foreign, noted, moved, _TOO_MANY_SECTIONS, at
-            first = n_interfaces
+            first_interface = n_interfaces
             sections[n_sections, 0] = at
             sections[n_sections, 1] = big
-            sections[n_sections, 2] = first
+            sections[n_sections, 2] = first_interface
             sections[n_sections, 3] = n
             n_sections += 1
         elif kind == 1:
@@ -132,7 +158,7 @@ def locate(words, size, until, kept, packets, sections, interfaces):  # type: ig
                 if captured > total - 32:
                     return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_CAPTURE, at
                 interface = _half(words, at + 8, big) if kind == 2 else _word(words, at + 8, big)
-            interface += first
+            interface += first_interface
             if interface >= n_interfaces:
                 return n, n_sections, n_interfaces, foreign, noted, moved, _NO_INTERFACE, at
             if interfaces[interface, 1] != _USER0:
@@ -146,12 +172,17 @@ def locate(words, size, until, kept, packets, sections, interfaces):  # type: ig
                     moved += 1
                 if not simple and total > 32 + ((captured + 3) & ~3):
                     noted += 1
-                packets[n] = data | simple
+                of = (words[data >> 2] >> 8) & 0xFF
+                if of in (_METADATA, _MODULE_LOAD) and telling < len(told):
+                    told[telling] = n
+                    telling += 1
+                if first <= n < first + len(packets):
+                    packets[n - first] = data | simple
                 n += 1
         at += total
     kept[0], kept[1], kept[2] = n, n_sections, n_interfaces
-    kept[3], kept[4], kept[5], kept[6] = foreign, noted, moved, first
-    kept[7], kept[8] = big, at
+    kept[3], kept[4], kept[5], kept[6] = foreign, noted, moved, first_interface
+    kept[7], kept[8], kept[TOLD] = big, at, telling
     return n, n_sections, n_interfaces, foreign, noted, moved, _CLEAN, at
 
 

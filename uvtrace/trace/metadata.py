@@ -84,15 +84,13 @@ class Metadata:
         return f"{offset:#x} [{name}]"
 
 
-def assemble(packets: Packets, kinds: NDArray[np.integer]) -> Metadata:
+def assemble(packets: Packets) -> Metadata:
     """Collect the metadata of a whole file.
 
     Args:
         packets: every packet of the file.
-        kinds: the ``kind`` of each, shape (n,).
     """
-    rows = np.flatnonzero(kinds == Kind.METADATA)
-    records = packets.select(rows).records()
+    rows, records = _of_kind(packets, Kind.METADATA)
     meta = view_of(records, "meta")
     documents = _Documents()
     symbols: dict[int, str] = {}
@@ -105,7 +103,7 @@ def assemble(packets: Packets, kinds: NDArray[np.integer]) -> Metadata:
     return Metadata(
         session=documents.merged(Topic.SESSION),
         symbols=symbols,
-        modules=_modules(packets, kinds),
+        modules=_modules(packets),
         console=documents.text(Topic.CONSOLE),
         result=documents.merged(Topic.RESULT),
         converted=documents.text(Topic.CONVERTED),
@@ -113,9 +111,15 @@ def assemble(packets: Packets, kinds: NDArray[np.integer]) -> Metadata:
     )
 
 
-def _modules(packets: Packets, kinds: NDArray[np.integer]) -> dict[int, Module]:
-    rows = np.flatnonzero(kinds == Kind.MODULE_LOAD)
-    records = packets.select(rows).records()
+def _of_kind(packets: Packets, kind: Kind) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+    """Rows and records of one of the kinds that tell of the trace."""
+    records = packets.select(packets.telling).records()
+    chosen = records["kind"] == kind
+    return packets.telling[chosen], records[chosen]
+
+
+def _modules(packets: Packets) -> dict[int, Module]:
+    rows, records = _of_kind(packets, Kind.MODULE_LOAD)
     details = view_of(records, "module")
     modules = {}
     for row, record, detail in zip(rows.tolist(), records, details, strict=True):

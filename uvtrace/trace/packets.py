@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from uvtrace.trace import pcapng
 from uvtrace.trace.functions import Function
 from uvtrace.trace.layout import COMMON, FUNCTION_NONE, RECORD, RECORD_SIZE
+from uvtrace.trace.locations import Locations
 from uvtrace.trace.migrate import FORMAT_VERSION, upgrade
 from uvtrace.trace.stops import Damage
 
@@ -50,7 +51,7 @@ class Packets:
     Attributes:
         name: the file, for messages.
         data: its bytes, uint8, shape (size,).
-        locations: int64, shape (n,): byte offset of each record; odd for a Simple Packet Block.
+        locations: byte offset of each record; odd for a Simple Packet Block.
         functions: every interface of the file, so that a function's index is its position.
         sections: at least one.
         section_offsets: their offsets, for looking a packet's section up.
@@ -59,12 +60,13 @@ class Packets:
         foreign: packets of other link types, which were skipped.
         noted: packets with options; 0 spares looking for them.
         moved: whether a record's function differs from its packet's interface.
+        telling: numbers, in the whole file, of the packets that tell of the trace or of modules.
         version: the file's format.
     """
 
     name: str
     data: NDArray[np.uint8]
-    locations: NDArray[np.int64]
+    locations: Locations
     functions: tuple[Function, ...]
     sections: tuple[Section, ...]
     section_offsets: tuple[int, ...]
@@ -73,6 +75,7 @@ class Packets:
     foreign: int
     noted: int
     moved: bool
+    telling: NDArray[np.int64]
     version: int
 
     def __len__(self) -> int:
@@ -80,7 +83,7 @@ class Packets:
 
     def select(self, rows: slice | NDArray[np.integer] | NDArray[np.bool_]) -> Packets:
         """Some of the packets: by slice, row numbers or mask."""
-        return replace(self, locations=self.locations[rows])
+        return replace(self, locations=self.locations.select(rows))
 
     @property
     def words(self) -> NDArray[np.uint32]:
@@ -94,7 +97,7 @@ class Packets:
             return self.gathered(np.empty(len(self), RECORD))
         if len(self) == 0:
             return np.zeros(0, RECORD)
-        first = int(self.locations[0]) & ~_SIMPLE
+        first = self.locations.at(0) & ~_SIMPLE
         # numpy wants the buffer to start at the lowest address it may touch
         return np.lib.stride_tricks.as_strided(
             self.data[first : first + RECORD_SIZE].view(RECORD),
@@ -111,25 +114,25 @@ class Packets:
             records = self.records()
             return {name: np.ascontiguousarray(records[name]) for name in COMMON}
         columns = _empty_columns(len(self))
-        split(self.words, self.locations, *columns.values())
+        split(self.words, self.locations.all(), *columns.values())
         if self.moved:
             columns["function"] = self._functions(columns["function"])
         return columns
 
     def payload(self, row: int) -> memoryview:
         """What follows the record in its packet, without copying."""
-        at = int(self.locations[row])
+        at = self.locations.at(row)
         start = at & ~_SIMPLE
         captured = self._header_word(at, 8) if not at & _SIMPLE else self._simple_length(at)
         return self.data.data[start + RECORD_SIZE : start + captured]
 
     def original_length(self, row: int) -> int:
         """Bytes that the payload had before it was cut."""
-        return max(self._header_word(int(self.locations[row]), 4) - RECORD_SIZE, 0)
+        return max(self._header_word(self.locations.at(row), 4) - RECORD_SIZE, 0)
 
     def timestamp_ns(self, row: int) -> int | None:
         """The packet's own timestamp (wall clock), in ns; None where it has none."""
-        at = int(self.locations[row])
+        at = self.locations.at(row)
         if at & _SIMPLE:
             return None
         units = self._header_word(at, 16) << 32 | self._header_word(at, 12)
@@ -138,7 +141,7 @@ class Packets:
 
     def options(self, row: int) -> list[tuple[int, bytes]]:
         """The packet's options: code and value."""
-        at = int(self.locations[row])
+        at = self.locations.at(row)
         if at & _SIMPLE:
             return []
         total, captured = self._header_word(at, 24), self._header_word(at, 8)
@@ -149,7 +152,7 @@ class Packets:
 
     def big_endian(self, row: int) -> bool:
         """The byte order of the packet's header."""
-        return self._section(int(self.locations[row])).big_endian
+        return self._section(self.locations.at(row)).big_endian
 
     def rows_with_options(self) -> NDArray[np.intp]:
         """Rows of the packets that carry options, ascending."""
@@ -162,14 +165,15 @@ class Packets:
         found = np.zeros(len(self), np.bool_)
         for big in np.unique(of_big).tolist():
             rows = of_big == big
-            found[rows] = with_options(self.words, self.locations[rows], big)
+            found[rows] = with_options(self.words, self.locations.all()[rows], big)
         return np.flatnonzero(found)
 
     def _stride(self) -> int | None:
         if len(self) < 2:
             return RECORD_SIZE
-        stride = int(self.locations[1] - self.locations[0])
-        return stride if bool((np.diff(self.locations) == stride).all()) else None
+        locations = self.locations.all()
+        stride = int(locations[1] - locations[0])
+        return stride if bool((np.diff(locations) == stride).all()) else None
 
     def gathered(self, room: NDArray[np.void]) -> NDArray[np.void]:
         """Every record, read-only, in ``room`` (dtype RECORD, contiguous) unless it is of an older
@@ -177,7 +181,9 @@ class Packets:
         from uvtrace.trace.kernels import gather
 
         records = room[: len(self)]
-        gather(self.words, self.locations, records.view(np.uint32).reshape(-1, RECORD_SIZE // 4))
+        gather(
+            self.words, self.locations.all(), records.view(np.uint32).reshape(-1, RECORD_SIZE // 4)
+        )
         if self.moved:
             records["function"] = self._functions(records["function"])
         records = upgrade(records, self.version).view()
@@ -192,8 +198,9 @@ class Packets:
         numbers = self._section_numbers()
         first = np.array([section.first_interface for section in self.sections])[numbers]
         big = np.array([section.big_endian for section in self.sections])[numbers]
-        headers = (self.locations & ~_SIMPLE) // 4
-        simple = (self.locations & _SIMPLE).astype(bool)
+        locations = self.locations.all()
+        headers = (locations & ~_SIMPLE) // 4
+        simple = (locations & _SIMPLE).astype(bool)
         interface = self.words[headers - 5]
         interface = np.where(big, interface.byteswap(), interface)
         kind = self.words[np.where(simple, headers, headers - 7)]
@@ -204,7 +211,7 @@ class Packets:
         return np.where(recorded == FUNCTION_NONE, FUNCTION_NONE, found).astype(np.uint16)
 
     def _section_numbers(self) -> NDArray[np.intp]:
-        return np.searchsorted(self.section_offsets, self.locations, "right") - 1
+        return np.searchsorted(self.section_offsets, self.locations.all(), "right") - 1
 
     def _section(self, at: int) -> Section:
         return self.sections[bisect_right(self.section_offsets, at) - 1]

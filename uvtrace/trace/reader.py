@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from uvtrace.errors import InputError
 from uvtrace.trace import pcapng
 from uvtrace.trace.functions import Function, parse_function
 from uvtrace.trace.layout import FUNCTION_NONE
+from uvtrace.trace.locations import STEP_BYTES, Index, Locations, Numbers
 from uvtrace.trace.migrate import format_version, require_known
 from uvtrace.trace.packets import Packets, Section, as_words
 from uvtrace.trace.source import Source, bytes_source, forget_pages, open_source
@@ -51,47 +52,71 @@ def read_bytes(data: bytes | bytearray | memoryview, name: str = "memory") -> Pa
     return _read(bytes_source(data, name))
 
 
-def _located(source: Source, *out: NDArray[np.int64]) -> tuple[int, ...]:
-    """What :func:`uvtrace.trace.kernels.locate` finds; memory does not grow with the file."""
-    from uvtrace.trace.kernels import locate
+class _Found(NamedTuple):
+    """What a pass over a file has found; see :func:`uvtrace.trace.kernels.locate`."""
 
-    words, size, kept = as_words(source.data), len(source.data), np.zeros(9, np.int64)
+    packets: int
+    sections: Numbers
+    interfaces: Numbers
+    foreign: int
+    noted: int
+    moved: int
+    stop: Stop
+    offset: int
+    telling: Numbers
+    finder: Index
+
+
+def _located(source: Source) -> _Found:
+    """Go through a file; memory does not grow with it, but for a state of every megabyte."""
+    from uvtrace.trace.kernels import STATE, TOLD, locate
+
+    words, size, kept = as_words(source.data), len(source.data), np.zeros(STATE, np.int64)
+    sections = np.empty((min(size // 28, SECTIONS_MAX), 4), np.int64)
+    interfaces = np.empty((min(size // 20, INTERFACES_MAX), 2), np.int64)
+    states = np.zeros((size // STEP_BYTES + 1, STATE), np.int64)
+    told = np.empty(min(size, _STEP_BYTES + BLOCK_MAX) // _SMALLEST_PACKET + 1, np.int64)
+    nothing, telling = np.zeros(0, np.int64), []
     for until in range(_STEP_BYTES, size + _STEP_BYTES, _STEP_BYTES):
-        found: tuple[int, ...] = locate(words, size, until, kept, *out)
+        kept[TOLD] = 0
+        out = (nothing, sections, interfaces, told, states)
+        found = locate(words, size, until, kept, 0, size, *out)
+        telling.append(told[: kept[TOLD]].copy())
         forget_pages(source.data)
         if found[6] != Stop.CLEAN:
             break
-    return found
+    n, n_sections, n_interfaces, foreign, noted, moved, stop, offset = found
+    # Where nothing was come to any more there is nothing to go on from.
+    states = states[: offset // STEP_BYTES + 1]
+    finder = Index(source.name, words, size, states, sections, interfaces, n)
+    return _Found(
+        *(n, sections[:n_sections], interfaces[:n_interfaces], foreign, noted, moved, Stop(stop)),
+        *(offset, np.concatenate(telling), finder),
+    )
 
 
 def _read(source: Source) -> Packets:
     _require_pcapng(source)
-    size = len(source.data)
-    locations = np.empty(size // _SMALLEST_PACKET + 1, np.int64)
-    sections = np.empty((min(size // 28, SECTIONS_MAX), 4), np.int64)
-    interfaces = np.empty((min(size // 20, INTERFACES_MAX), 2), np.int64)
-    found = _located(source, locations, sections, interfaces)
-    n, n_sections, n_interfaces, foreign, noted, moved, stop, offset = found
-    described = _sections(source, sections[:n_sections])
-    links = interfaces[:n_interfaces]
-    if n_sections == 0:
-        raise InputError(
-            f"pcapng, but {REASONS[Stop(stop)]}", path=source.name, offset=offset, hint=_HINT
-        )
-    _require_user0(source, links, foreign, n)
+    found = _located(source)
+    described, links = _sections(source, found.sections), found.interfaces
+    if not described:
+        reason = f"pcapng, but {REASONS[found.stop]}"
+        raise InputError(reason, path=source.name, offset=found.offset, hint=_HINT)
+    _require_user0(source, links, found.foreign, found.packets)
     functions, resolution = _functions(source, described, links)
     return Packets(
         name=source.name,
         data=source.data,
-        locations=locations[:n],
+        locations=Locations(found.finder, 0, found.packets),
         functions=functions,
         sections=described,
         section_offsets=tuple(section.offset for section in described),
         resolution=resolution,
-        damage=_damage(source, Stop(stop), offset, n, described),
-        foreign=foreign,
-        noted=noted,
-        moved=bool(moved),
+        damage=_damage(source, found.stop, found.offset, found.packets, described),
+        foreign=found.foreign,
+        noted=found.noted,
+        moved=bool(found.moved),
+        telling=found.telling,
         version=format_version(described[0].comments),
     )
 

@@ -264,7 +264,7 @@ class Trace:
 
     @cached_property
     def _metadata(self) -> Metadata:
-        return assemble(self._packets, self.column("kind"))
+        return assemble(self._packets)
 
     @cached_property
     def _options(self) -> dict[int, list[tuple[int, bytes]]]:
