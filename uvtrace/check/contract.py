@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from uvtrace import packs
 from uvtrace.check.automaton import Automaton
 from uvtrace.check.expression import Truth
@@ -18,7 +16,7 @@ from uvtrace.check.rings import Ring
 from uvtrace.errors import InputError, UsageError, UvtraceError
 from uvtrace.layouts.declaration import Layouts
 from uvtrace.play.declaration import Playing
-from uvtrace.trace.enums import Kind, Snapshot
+from uvtrace.trace.enums import Snapshot
 from uvtrace.trace.functions import Function
 from uvtrace.trace.layout import view_of
 from uvtrace.trace.trace import Trace
@@ -134,6 +132,8 @@ def class_codes(trace: Trace) -> dict[int, int]:
     """Function index to class code (24 bits), where the trace has its config space."""
     codes: dict[int, int] = {}
     for index, row in _config_snapshots(trace):
+        if len(codes) == len(trace.functions):
+            break
         space = trace.payload(row)
         if index not in codes and len(space) >= _CLASS_CODE.stop:
             codes[index] = int.from_bytes(space[_CLASS_CODE], "little")
@@ -141,13 +141,10 @@ def class_codes(trace: Trace) -> dict[int, int]:
 
 
 def _config_snapshots(trace: Trace) -> Iterator[tuple[int, int]]:
-    rows = np.flatnonzero(trace.column("kind") == Kind.SNAPSHOT)
-    if not len(rows):
-        return
-    records = trace[rows].records
-    of_config = view_of(records, "meta")["topic"] == Snapshot.CONFIG
-    for place in np.flatnonzero(of_config).tolist():
-        yield int(records["function"][place]), int(rows[place])
+    for row in trace.snapshot_rows().tolist():
+        record = trace[row : row + 1].records
+        if view_of(record, "meta")["topic"][0] == Snapshot.CONFIG:
+            yield int(record["function"][0]), row
 
 
 def _from_file(path: Path) -> Contract:

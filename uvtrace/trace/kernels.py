@@ -27,7 +27,7 @@ _USER0 = 147
 _RECORD_BYTES = 128
 _FUNCTION_WORD = 7  # of a record: cpu below, function above
 _NO_FUNCTION = 0xFFFF
-_METADATA, _MODULE_LOAD = int(Kind.METADATA), int(Kind.MODULE_LOAD)
+_SNAPSHOT, _MODULE_LOAD = int(Kind.SNAPSHOT), int(Kind.MODULE_LOAD)
 _STEP_BYTES = STEP_BYTES
 
 _CLEAN = int(Stop.CLEAN)
@@ -87,8 +87,8 @@ def locate(  # type: ignore[no-untyped-def]
             are told as there is room for.
         sections: out, int64 (n, 4): offset, big-endian?, first interface, first packet.
         interfaces: out, int64 (n, 2): offset of the block, link type.
-        told: out, int64: the numbers of the packets that tell of the trace itself or of modules,
-            ``kept[TOLD]`` of them, as many as there is room for.
+        told: out, int64: of each packet that tells of the trace itself or of a module its number,
+            times 256, and its kind; ``kept[TOLD]`` of them, as many as there is room for.
         states: out, int64 (n, STATE): what ``kept`` is where the first block begins at or behind
             each multiple of STEP_BYTES.
 
@@ -173,8 +173,8 @@ def locate(  # type: ignore[no-untyped-def]
                 if not simple and total > 32 + ((captured + 3) & ~3):
                     noted += 1
                 of = (words[data >> 2] >> 8) & 0xFF
-                if of in (_METADATA, _MODULE_LOAD) and telling < len(told):
-                    told[telling] = n
+                if (of >= _SNAPSHOT or of == _MODULE_LOAD) and telling < len(told):
+                    told[telling] = n << 8 | of
                     telling += 1
                 if first <= n < first + len(packets):
                     packets[n - first] = data | simple

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.errors import InputError
+from uvtrace.trace.source import forget_pages
 
 Numbers = NDArray[np.int64]
 
@@ -79,7 +80,9 @@ class Index:
             end = self.end if step + 1 == len(self.states) else int(self.states[step + 1, 0])
             known = self.find(begin, max(end, number + 1))
             if len(self._kept) >= _STEPS_KEPT:
-                self._kept.pop(next(iter(self._kept)))
+                self._kept.clear()
+                # Packets here and there can be of pages all over the file.
+                forget_pages(self.words)
             self._kept[step] = known
         return int(known[number - begin])
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uvtrace.trace.enums import Kind, Topic
 from uvtrace.trace.layout import SITE_MODULE_UNKNOWN, site_parts, view_of
@@ -90,7 +89,8 @@ def assemble(packets: Packets) -> Metadata:
     Args:
         packets: every packet of the file.
     """
-    rows, records = _of_kind(packets, Kind.METADATA)
+    rows = packets.telling_of(Kind.METADATA)
+    records = packets.select(rows).records()
     meta = view_of(records, "meta")
     documents = _Documents()
     symbols: dict[int, str] = {}
@@ -111,15 +111,9 @@ def assemble(packets: Packets) -> Metadata:
     )
 
 
-def _of_kind(packets: Packets, kind: Kind) -> tuple[NDArray[np.int64], NDArray[np.void]]:
-    """Rows and records of one of the kinds that tell of the trace."""
-    records = packets.select(packets.telling).records()
-    chosen = records["kind"] == kind
-    return packets.telling[chosen], records[chosen]
-
-
 def _modules(packets: Packets) -> dict[int, Module]:
-    rows, records = _of_kind(packets, Kind.MODULE_LOAD)
+    rows = packets.telling_of(Kind.MODULE_LOAD)
+    records = packets.select(rows).records()
     details = view_of(records, "module")
     modules = {}
     for row, record, detail in zip(rows.tolist(), records, details, strict=True):

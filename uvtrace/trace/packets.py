@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.trace import pcapng
+from uvtrace.trace.enums import Kind
 from uvtrace.trace.functions import Function
 from uvtrace.trace.layout import COMMON, FUNCTION_NONE, RECORD, RECORD_SIZE
 from uvtrace.trace.locations import Locations
@@ -60,7 +61,8 @@ class Packets:
         foreign: packets of other link types, which were skipped.
         noted: packets with options; 0 spares looking for them.
         moved: whether a record's function differs from its packet's interface.
-        telling: numbers, in the whole file, of the packets that tell of the trace or of modules.
+        telling: of each packet of the whole file that tells of the trace itself (a kind from
+            SNAPSHOT on) or of a module being loaded: its number, times 256, and its kind.
         version: the file's format.
     """
 
@@ -84,6 +86,12 @@ class Packets:
     def select(self, rows: slice | NDArray[np.integer] | NDArray[np.bool_]) -> Packets:
         """Some of the packets: by slice, row numbers or mask."""
         return replace(self, locations=self.locations.select(rows))
+
+    def telling_of(self, kind: Kind) -> NDArray[np.int64]:
+        """Numbers, in the whole file, of the packets of a kind that :attr:`telling` has."""
+        assert kind >= Kind.SNAPSHOT or kind == Kind.MODULE_LOAD
+        numbers: NDArray[np.int64] = self.telling[self.telling & 0xFF == kind] >> 8
+        return numbers
 
     @property
     def words(self) -> NDArray[np.uint32]:

@@ -15,7 +15,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +113,7 @@ def _map(file: IO[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(mapped, np.uint8)
 
 
-def forget_pages(data: NDArray[np.uint8]) -> None:
+def forget_pages(data: NDArray[Any]) -> None:
     """Give back the memory that a mapped file takes in this process, until it is read again.
 
     Whoever goes through a file that is larger than memory keeps to what it is looking at. A source

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.trace import pcapng, reader
+from uvtrace.trace.enums import Kind
 from uvtrace.trace.functions import Function
 from uvtrace.trace.layout import COMMON, VIEWS, view_of
 from uvtrace.trace.metadata import Metadata, assemble
@@ -134,6 +135,12 @@ class Trace:
             KeyError: there is no such member.
         """
         return view_of(self.records, member)
+
+    def snapshot_rows(self) -> NDArray[np.int64]:
+        """Rows of the snapshots; of a whole file they are known without a walk over it."""
+        if self._whole is None:
+            return self._packets.telling_of(Kind.SNAPSHOT)
+        return np.flatnonzero(self.column("kind") == Kind.SNAPSHOT).astype(np.int64)
 
     def payload(self, row: int) -> bytes:
         """What follows record ``row`` in its packet; may be cut, see :meth:`payload_length`.
