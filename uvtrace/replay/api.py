@@ -18,7 +18,7 @@ from uvtrace.replay.course import Course
 from uvtrace.replay.engine import Difference, Engine, Mismatch
 from uvtrace.replay.outcome import Divergence, Outcome
 from uvtrace.replay.runner import Runner
-from uvtrace.replay.said import ANSWERS, Said
+from uvtrace.replay.said import ANSWERS, Said, difference_of
 from uvtrace.replay.script import Script, Told, script_of
 from uvtrace.replay.target import ModelTarget, Target
 from uvtrace.trace import descriptions
@@ -129,15 +129,17 @@ def _divergence(mismatch: Mismatch, engine: Engine, trace: Trace, with_context: 
         mismatch.difference,
         course.what(subject),
         _told(course, expected),
-        _told(course, mismatch.got),
+        _told(course, mismatch.got, expected),
         _recorded_before(trace, row, course.script.function) if with_context else (),
         _replayed_before(engine) if with_context else (),
     )
 
 
-def _told(course: Course, said: Said | None) -> str | None:
+def _told(course: Course, said: Said | None, other: Said | None = None) -> str | None:
     if said is None:
         return None
+    if other is not None and other.kind == said.kind == Kind.DMA_WRITE:
+        return f"{said}{difference_of(other, said)}"
     if said.kind in ANSWERS and said.kind != Kind.CONFIG_READ:
         name = course.name_of(said)
         if name != said.where():
@@ -187,9 +189,14 @@ def _target(device: str | DeviceMaker, script: Script) -> tuple[_Begin, str, Reg
     kind, colon, rest = device.partition(":")
     if not colon or kind not in ("model", "qemu", "trace"):
         kind, rest = "model", device
+    if kind == "qemu":
+        from uvtrace.replay.qemu import QemuTarget, qemu_of
+
+        qemu = qemu_of(rest, script)
+        return _Begin(lambda: QemuTarget(qemu, script), False, False), f"qemu:{rest}", None
     if kind != "model" or not rest:
         raise UsageError(
-            "nothing to replay against", where=device, hint="model:NAME or model:FILE.py"
+            "nothing to replay against", where=device, hint="model:NAME, model:FILE.py, qemu:MODEL"
         )
     name, _, text = rest.partition(",")
     chosen = options_of(text)

@@ -5,14 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from uvtrace.check.contract import Contract
 from uvtrace.registers.map import RegisterMap
-from uvtrace.replay.frames import Frame, frames_of
+from uvtrace.replay.frames import Frame, areas_of, frames_of
 from uvtrace.replay.said import ANSWERS, Said
 from uvtrace.replay.script import Script
 from uvtrace.trace.enums import Kind
 from uvtrace.trace.texts import kind_text
+
+_GRAIN: Final = 16
+"""Bytes of memory that are looked at together."""
 
 
 @dataclass
@@ -25,6 +29,10 @@ class Course:
         contract: of the device; None: what came from the network is not known.
         frames: what came from the network.
         compare_reads: the recording and the target both show what memory the device reads.
+        frames: what came from the network.
+        starts: the steps at which a frame first shows, with its number.
+        areas: where rings of descriptors lay: begin, end, name.
+        feeds: for a target that reads memory unseen: what it must hold once a step is done.
     """
 
     script: Script
@@ -33,19 +41,35 @@ class Course:
     compare_reads: bool = True
     frames: list[Frame] = field(default_factory=list)
     starts: dict[int, int] = field(default_factory=dict)
+    feeds: dict[int, list[tuple[int, bytes]]] = field(default_factory=dict)
+    areas: list[tuple[int, int, str]] = field(default_factory=list)
     _elements: dict[tuple[int, int], int] = field(default_factory=dict)
+    _described: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    _names: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rings: Sequence[object] = self.contract.rings if self.contract else ()
         if rings and self.contract is not None:
             self.frames = frames_of(self.script, self.contract.rings)
+            self.areas = areas_of(self.script, self.contract.rings)
         for number, frame in enumerate(self.frames):
             self.starts.setdefault(frame.first, number)
             if frame.fetch is not None:
                 self.starts.setdefault(frame.fetch, number)
 
+        if not self.compare_reads:
+            self.feeds = _feeds(self.script)
+
     def name_of(self, said: Said) -> str:
         """The register that an answer is about; where it has no name, its place."""
+        if said.kind == Kind.CONFIG_READ:
+            return said.where()
+        name = self._names.get(said.place)
+        if name is None:
+            name = self._names[said.place] = self._name(said)
+        return name
+
+    def _name(self, said: Said) -> str:
         element = self._element(said)
         if element < 0 or self.registers is None:
             return said.where()
@@ -53,7 +77,20 @@ class Course:
 
     def what(self, said: Said) -> str:
         """The register of an answer, or the kind of another thing: what counts are kept by."""
-        return self.name_of(said) if said.kind in ANSWERS else kind_text(said.kind)
+        if said.kind in ANSWERS:
+            return self.name_of(said)
+        if said.kind in (Kind.DMA_READ, Kind.DMA_WRITE):
+            for start, end, name in self.areas:
+                if start <= said.address < end:
+                    return f"{kind_text(said.kind)} ({name})"
+        return kind_text(said.kind)
+
+    def is_plain(self, said: Said) -> bool:
+        """Whether reading a register changes nothing, so that it can be read again."""
+        element = self._element(said)
+        if element < 0 or self.registers is None:
+            return False
+        return all(each.on_read is None for each in self.registers.declaration(element).fields)
 
     def volatile(self, said: Said) -> int:
         """Bits of an answer that hardware changes."""
@@ -64,6 +101,12 @@ class Course:
 
     def described(self, said: Said) -> int:
         """Bits of an answer that mean something, as far as is known; reserved ones do not."""
+        key = (*said.place, said.length)
+        if key not in self._described:
+            self._described[key] = self._described_bits(said)
+        return self._described[key]
+
+    def _described_bits(self, said: Said) -> int:
         element = self._element(said)
         if element < 0 or self.registers is None:
             return -1
@@ -97,3 +140,23 @@ class Course:
             known = int(self.registers.lookup([bar], [offset])[0])
             self._elements[said.place] = known
         return known
+
+
+def _feeds(script: Script) -> dict[int, list[tuple[int, bytes]]]:
+    """What the device found in memory, by the step behind which it may have been there.
+
+    That is where the device had last to do with that memory: when the driver changed it after
+    that, nobody saw, and the device did not look. -1: it had not at all.
+    """
+    feeds: dict[int, list[tuple[int, bytes]]] = {}
+    since: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for number, step in enumerate(script.steps):
+        told, said = step.told, step.said
+        if said is not None and said.kind in (Kind.DMA_READ, Kind.DMA_WRITE):
+            grains = range(said.address // _GRAIN, (said.address + said.length - 1) // _GRAIN + 1)
+            since[said.tag] = max((last.get(grain, -1) for grain in grains), default=-1)
+            last.update(dict.fromkeys(grains, number))
+        elif told is not None and told.kind == Kind.DMA_READ and told.data:
+            feeds.setdefault(since.get(told.tag, -1), []).append((told.address, told.data))
+    return feeds

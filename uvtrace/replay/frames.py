@@ -39,6 +39,23 @@ def frames_of(script: Script, rings: Sequence[Ring]) -> list[Frame]:
     return sorted(frames, key=lambda frame: frame.first)
 
 
+def areas_of(script: Script, rings: Sequence[Ring]) -> list[tuple[int, int, str]]:
+    """Where rings lay at any time: begin, end, name."""
+    registers: dict[tuple[int, int], int] = {}
+    found: dict[tuple[int, int, str], None] = {}
+    told_by = {(ring.bar, offset) for ring in rings for offset in (*ring.base, ring.length)}
+    for step in script.steps:
+        told = step.told
+        if told is None or told.kind not in _WRITES or told.place not in told_by:
+            continue
+        registers[told.place] = told.value
+        for ring in rings:
+            base, length = ring.region(registers)
+            if base and length:
+                found[base, base + length, ring.name] = None
+    return list(found)
+
+
 @dataclass
 class _Receiving:
     """One receive ring."""

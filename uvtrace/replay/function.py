@@ -42,10 +42,15 @@ class VirtualFunction:
         for at, capability in zip(space.offsets(), space.capabilities, strict=True):
             self._note(at, capability)
         self._adopt(begin)
-        self._masked_vectors: set[int] = set(range(self._table.vectors)) if self._table else set()
+        self._entries = self._masked_entries()
         self._pending: set[int] = set()
         self._asserted = False
         self._line = False
+
+    def _masked_entries(self) -> bytearray:
+        """The MSI-X table after a reset: every vector is masked."""
+        vectors = self._table.vectors if self._table else 0
+        return bytearray(b"\0" * _VECTOR_CONTROL + b"\1\0\0\0") * vectors
 
     def _note(self, at: int, capability: object) -> None:
         if isinstance(capability, PowerManagement):
@@ -79,16 +84,6 @@ class VirtualFunction:
     def put(self, offset: int, length: int, value: int) -> None:
         """The model changes it."""
         self.values[offset : offset + length] = value.to_bytes(length, "little")
-
-    def unpredictable(self, offset: int, length: int) -> int:
-        """Bits of a read that a replay does not decide: addresses, and what the bus sets."""
-        mask = 0
-        for at in range(offset, offset + length):
-            byte = 0xFF if at in _BARS or at in _ROM or at == _LINE else 0
-            byte |= _INTERRUPT_STATUS if at == _STATUS else 0
-            byte |= 0xF9 if at == _STATUS + 1 else 0
-            mask |= byte << 8 * (at - offset)
-        return mask
 
     def write(self, offset: int, length: int, value: int) -> tuple[list[Event], list[Said]]:
         """Software writes: what the model is told, and what interrupts come of it."""
@@ -128,8 +123,7 @@ class VirtualFunction:
         self.values[_BARS.start : _BARS.stop] = bars
         self._pending.clear()
         self._asserted = self._line = False
-        if self._table is not None:
-            self._masked_vectors = set(range(self._table.vectors))
+        self._entries = self._masked_entries()
 
     # ------------------------------------------------------------ interrupts
 
@@ -183,7 +177,7 @@ class VirtualFunction:
             return self._maskable and bool(self.get(at, 4) >> vector & 1)
         if self.get(self._msix + 2, 2) & _MSIX_MASK_ALL:
             return True
-        return vector in self._masked_vectors
+        return bool(self._entries[vector * _VECTOR_BYTES + _VECTOR_CONTROL] & 1)
 
     def holds_table(self, bar: int, offset: int) -> bool:
         """Whether an access goes to the MSI-X table or the pending bits, which the bus keeps."""
@@ -196,15 +190,41 @@ class VirtualFunction:
         first = table.pending_offset
         return bar == pending_bar and first <= offset < first + (table.vectors + 63) // 64 * 8
 
-    def write_table(self, bar: int, offset: int, value: int) -> list[Said]:
+    def read_table(self, bar: int, offset: int, length: int) -> int:
+        """What the MSI-X table holds."""
+        at = self._table_offset(bar, offset)
+        return 0 if at is None else int.from_bytes(self._entries[at : at + length], "little")
+
+    def write_table(self, bar: int, offset: int, length: int, value: int) -> list[Said]:
         """Software writes the MSI-X table."""
-        table = self._table
-        if table is not None and bar == table.bar and offset >= table.table:
-            vector, at = divmod(offset - table.table, _VECTOR_BYTES)
-            if at == _VECTOR_CONTROL:
-                (self._masked_vectors.add if value & 1 else self._masked_vectors.discard)(vector)
+        at = self._table_offset(bar, offset)
+        if at is not None:
+            self._entries[at : at + length] = value.to_bytes(length, "little")
         return self._send_pending()
+
+    def is_pending_array(self, bar: int, offset: int) -> bool:
+        """Whether an access goes to the pending bits, which come and go unseen."""
+        return self.holds_table(bar, offset) and self._table_offset(bar, offset) is None
+
+    def _table_offset(self, bar: int, offset: int) -> int | None:
+        table = self._table
+        if table is None or bar != table.bar:
+            return None
+        at = offset - table.table
+        return at if 0 <= at < len(self._entries) else None
 
     def unmask_all(self) -> None:
         """The recording does not show the table: what came is what was let through."""
-        self._masked_vectors.clear()
+        for at in range(_VECTOR_CONTROL, len(self._entries), _VECTOR_BYTES):
+            self._entries[at] = 0
+
+
+def unpredictable_config(offset: int, length: int) -> int:
+    """Bits of a read that a replay does not decide: addresses, and what the bus sets."""
+    mask = 0
+    for at in range(offset, offset + length):
+        byte = 0xFF if at in _BARS or at in _ROM or at == _LINE else 0
+        byte |= _INTERRUPT_STATUS if at == _STATUS else 0
+        byte |= 0xF9 if at == _STATUS + 1 else 0
+        mask |= byte << 8 * (at - offset)
+    return mask

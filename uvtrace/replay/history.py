@@ -32,6 +32,11 @@ class History:
         self._rows: dict[int, list[int]] = defaultdict(list)
         self._events: dict[int, list[tuple[_How, int, bytes, int]]] = defaultdict(list)
 
+    @property
+    def end(self) -> int:
+        """The address behind the highest page that is known."""
+        return (max(self._rows) + 1) * _PAGE if self._rows else 0
+
     def read(self, row: int, address: int, data: bytes) -> None:
         """The device read this: it was there before."""
         self._add(_How.READ, row, address, data, len(data))

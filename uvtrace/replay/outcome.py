@@ -93,10 +93,11 @@ class Outcome:
 
     def alike(self) -> list[tuple[Divergence, int]]:
         """The first of each sort of divergence, and how many there are of the sort."""
-        firsts: dict[tuple[str, str | None, str | None], Divergence] = {}
-        counts: Counter[tuple[str, str | None, str | None]] = Counter()
+        firsts: dict[tuple[object, ...], Divergence] = {}
+        counts: Counter[tuple[object, ...]] = Counter()
         for each in self.divergences:
-            sort = (each.what, each.expected, each.got)
+            values = (each.expected, each.got) if each.difference is Difference.VALUE else ()
+            sort = (each.what, each.difference, *values)
             firsts.setdefault(sort, each)
             counts[sort] += 1
         return [(first, counts[sort]) for sort, first in firsts.items()]

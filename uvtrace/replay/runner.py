@@ -26,12 +26,12 @@ _RECENT: Final = 160
 """Choices at most so many steps back are tried otherwise."""
 _CHOICES_MAX: Final = 12
 _TRIALS_MAX: Final = 80
-_STEPS_MAX: Final = 40_000
+_STEPS_MAX: Final = 10_000
 """Steps that are replayed again, at most, to explain one difference."""
 _FAR_ENOUGH: Final = 12
 """A choice explains a difference if both agree for so many steps behind it."""
 _DEPTH: Final = 2
-_HOPELESS: Final = 3
+_HOPELESS: Final = 2
 """After so many searches in vain, differences of that kind are taken as they are."""
 
 
@@ -65,7 +65,7 @@ class Runner:
     Args:
         course: what to replay.
         begin: makes the target, as at power-on.
-        can_copy: False: the target can only be begun anew, so that few choices are tried.
+        can_copy: False: the target cannot be begun anew again and again: no choices are tried.
     """
 
     def __init__(self, course: Course, begin: Callable[[], Target], can_copy: bool = True) -> None:
@@ -130,7 +130,9 @@ class Runner:
     def _explain(self, engine: Engine, mismatch: Mismatch) -> Engine | None:
         """The replay with a choice by which there is no such difference; None: there is none."""
         signature = mismatch.signature()
-        if self._in_vain[signature] >= _HOPELESS:
+        if not self._can_copy or self._in_vain[signature] >= _HOPELESS:
+            return None
+        if engine.is_constant(mismatch):
             return None
         budget = _Budget()
         found = self._search(engine, mismatch, self._decisions, _DEPTH, budget)

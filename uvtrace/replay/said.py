@@ -84,6 +84,19 @@ class Said:
         return f"{texts.bar_text(bar)}+{offset:#x}"
 
 
+def difference_of(expected: Said, got: Said) -> str:
+    """Where two writes of the same memory differ; empty where it is something else."""
+    if expected.kind != Kind.DMA_WRITE or expected.address != got.address:
+        return ""
+    pairs = zip(expected.data, got.data, strict=False)
+    at = next((at for at, (one, other) in enumerate(pairs) if one != other), None)
+    if at is None:
+        return ""
+    shown = slice(at, at + _SHOWN_BYTES // 2)
+    return f"; from byte {at} on {expected.data[shown].hex(' ')}, came {got.data[shown].hex(' ')}"
+
+
+@cache
 def facts_of(kind: Kind, flags: int) -> Fact:
     """The attributes of a message that decide about its order."""
     facts = Fact.WRITE_COMPLETION if kind in (Kind.PIO_WRITE, Kind.CONFIG_WRITE) else NO_FACTS

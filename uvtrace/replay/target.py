@@ -28,7 +28,7 @@ from uvtrace.device.messages import (
     SendFrame,
     Write,
 )
-from uvtrace.replay.function import VirtualFunction
+from uvtrace.replay.function import VirtualFunction, unpredictable_config
 from uvtrace.replay.said import Said
 from uvtrace.replay.script import Script, Told
 from uvtrace.trace.enums import Kind, Status
@@ -41,11 +41,14 @@ class Target(Protocol):
     """A device that a recording is replayed against.
 
     Attributes:
-        shows_reads: it says what memory it reads, and waits for the answer.
+        shows_reads: it says what memory it reads, and waits for the answer; else memory is made
+            to hold it before.
+        shows_writes: it says what it writes to memory; else that is found there.
         frames: what it has sent to the network.
     """
 
     shows_reads: bool
+    shows_writes: bool
     frames: list[bytes]
 
     def tell(self, told: Told, now_ns: int | None) -> list[Said]:
@@ -53,6 +56,12 @@ class Target(Protocol):
 
     def answer(self, tag: int, told: Told) -> list[Said]:
         """Memory answers the device's read of that tag."""
+
+    def set_memory(self, address: int, data: bytes) -> None:
+        """The driver has put this into memory; only where it does not show its reads."""
+
+    def memory(self, address: int, length: int) -> bytes:
+        """What memory holds; only where it does not show its writes."""
 
     def frame(self, frame: bytes, now_ns: int | None) -> list[Said]:
         """A frame comes in from the network."""
@@ -67,6 +76,9 @@ class Target(Protocol):
     def deadline_ns(self) -> int | None:
         """When it will do something by itself; None: not before it is told something."""
 
+    def wait(self) -> list[Said] | None:
+        """Let time go on until something may happen by itself; None: nothing will."""
+
     @property
     def settled(self) -> bool:
         """Its whole state is in its attributes, so that it can be copied."""
@@ -79,6 +91,7 @@ class ModelTarget:
     """A model, with what the bus would keep of its function."""
 
     shows_reads = True
+    shows_writes = True
 
     def __init__(self, device: Device, script: Script) -> None:
         self._machine = Machine(device, _limits(device, script))
@@ -126,7 +139,10 @@ class ModelTarget:
     def _access(self, told: Told) -> list[Said]:
         bar, offset = told.place
         if self._function.holds_table(bar, offset):
-            return self._function.write_table(bar, offset, told.value) if _writes(told) else []
+            if _writes(told):
+                return self._function.write_table(bar, offset, told.length, told.value)
+            value = self._function.read_table(bar, offset, told.length)
+            return [Said(told.kind, told.place, 0, told.length, value, tag=told.tag)]
         if told.kind in (Kind.MMIO_READ, Kind.PIO_READ):
             self._kinds[told.tag] = (told.kind, told.place)
             return self._event(Read(bar, offset, told.length, told.tag))
@@ -139,6 +155,13 @@ class ModelTarget:
         """Memory answers."""
         return self._event(Completed(tag, told.status, told.data, told.address, told.left))
 
+    def set_memory(self, address: int, data: bytes) -> None:
+        """It asks."""
+
+    def memory(self, address: int, length: int) -> bytes:
+        """It says what it writes."""
+        return b""
+
     def frame(self, frame: bytes, now_ns: int | None) -> list[Said]:
         """A frame comes in."""
         said = [] if now_ns is None else self.advance(now_ns)
@@ -149,10 +172,10 @@ class ModelTarget:
         return self._carry_out(self._machine.advance(now_ns))
 
     def unpredictable(self, said: Said) -> int:
-        """What stands in BARs and the like; the MSI-X table."""
+        """What stands in BARs and the like; pending bits of MSI-X."""
         if said.kind == Kind.CONFIG_READ:
-            return self._function.unpredictable(said.address, said.length)
-        return -1 if self._function.holds_table(*said.place) else 0
+            return unpredictable_config(said.address, said.length)
+        return -1 if self._function.is_pending_array(*said.place) else 0
 
     def _event(self, event: Event) -> list[Said]:
         return self._carry_out(self._machine.receive(event))
@@ -189,6 +212,11 @@ class ModelTarget:
         elif isinstance(command, SendFrame):
             self.frames.append(command.frame)
         return []
+
+    def wait(self) -> list[Said] | None:
+        """Until the next timer is due."""
+        deadline = self.deadline_ns
+        return None if deadline is None else self.advance(deadline)
 
     @property
     def settled(self) -> bool:
