@@ -10,6 +10,7 @@ import pytest
 
 from tests.mutations import big_endian
 from uvtrace.errors import InputError
+from uvtrace.trace import reader
 from uvtrace.trace.enums import Kind
 from uvtrace.trace.layout import make_records
 from uvtrace.trace.locations import STEP_BYTES
@@ -63,6 +64,19 @@ def test_chunks_in_the_same_memory_are_the_records_of_the_whole(data: bytes) -> 
         assert (part.records == whole[first : first + len(part)]).all()
         first += len(part)
     assert first == len(whole)
+
+
+def test_however_a_file_is_gone_through_each_step_is_come_to(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = open_bytes(data)._packets.locations._index
+    monkeypatch.setattr(reader, "_STEP_BYTES", STEP_BYTES)
+    in_steps = open_bytes(data)._packets.locations._index
+    assert at_once is not None
+    assert in_steps is not None
+    assert (np.diff(at_once.states[:, 0]) > 0).all()
+    assert len(at_once.states) == len(data) // STEP_BYTES + 1
+    assert (at_once.states == in_steps.states).all()
 
 
 def test_a_number_beyond_the_end_is_an_error_and_no_other_packet(data: bytes) -> None:

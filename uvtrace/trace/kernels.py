@@ -61,6 +61,13 @@ def _half(words, at, big):  # type: ignore[no-untyped-def]
     return word >> 16 if big else word & 0xFFFF
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _note(state, n, n_sections, n_interfaces, foreign, noted, moved):  # type: ignore[no-untyped-def]
+    """What a pass has counted."""
+    state[0], state[1], state[2] = n, n_sections, n_interfaces
+    state[3], state[4], state[5] = foreign, noted, moved
+
+
 STATE = 10
 """Numbers of which the state of a pass consists."""
 TOLD = 9
@@ -104,10 +111,8 @@ def locate(  # type: ignore[no-untyped-def]
     step = (at + _STEP_BYTES - 1) // _STEP_BYTES
     while at < min(size, until) and n < last:
         while step < len(states) and at >= step * _STEP_BYTES:
-            states[step, 0], states[step, 1], states[step, 2] = n, n_sections, n_interfaces
-            states[step, 3], states[step, 4], states[step, 5] = foreign, noted, moved
+            _note(states[step], n, n_sections, n_interfaces, foreign, noted, moved)
             states[step, 6], states[step, 7], states[step, 8] = first_interface, big, at
-            states[step, 9] = 0
             step += 1
         left = size - at
         if left < 12:
@@ -180,9 +185,12 @@ def locate(  # type: ignore[no-untyped-def]
                     packets[n - first] = data | simple
                 n += 1
         at += total
-    kept[0], kept[1], kept[2] = n, n_sections, n_interfaces
-    kept[3], kept[4], kept[5], kept[6] = foreign, noted, moved, first_interface
-    kept[7], kept[8], kept[TOLD] = big, at, telling
+    while step < len(states) and at >= step * _STEP_BYTES:
+        _note(states[step], n, n_sections, n_interfaces, foreign, noted, moved)
+        states[step, 6], states[step, 7], states[step, 8] = first_interface, big, at
+        step += 1
+    _note(kept, n, n_sections, n_interfaces, foreign, noted, moved)
+    kept[6], kept[7], kept[8], kept[TOLD] = first_interface, big, at, telling
     return n, n_sections, n_interfaces, foreign, noted, moved, _CLEAN, at
 
 
