@@ -30,6 +30,8 @@ _SETTING: Final = (
 """What decides in which state the function is: its driver's life, resources, config space."""
 _LASTING: Final = (Kind.CONFIG_WRITE, Kind.POWER, Kind.RESET)
 _WHOLE_TRACE: Final = (Kind.SNAPSHOT, Kind.LOSS)
+_BEGIN: Final = (Kind.MAP, Kind.ALLOC, Kind.POOL_ALLOC)
+_END: Final = (Kind.UNMAP, Kind.FREE, Kind.POOL_FREE)
 _USES: Final = (Kind.DMA_READ, Kind.DMA_WRITE, Kind.MEMORY)
 _PAIRED: Final = (
     *(Kind.MMIO_READ, Kind.MMIO_WRITE, Kind.PIO_READ, Kind.PIO_WRITE),
@@ -139,15 +141,39 @@ class Surroundings:
             int(after[0]) if len(after) else len(self._trace),
         )
 
-    def lives(self, place: Place, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The whole lives of the memory that some rows touch: a map goes with its unmap."""
+    def lives(self, place: Place, rows: NDArray[np.int64], *, whole: bool) -> NDArray[np.int64]:
+        """The lives of the memory that some rows touch: a map goes with its unmap.
+
+        Args:
+            place: of the finding.
+            rows: ascending.
+            whole: everything that ever was at these addresses; else only the lives that the rows
+                lie in, as an address is used again and again.
+        """
         own = self.own(place.function)
         calls = own[np.isin(self._kind[own], _CALLS)]
         touched = rows[np.isin(self._kind[rows], (*_CALLS, *_USES))]
         if not len(calls) or not len(touched):
             return np.zeros(0, np.int64)
         begins, ends = _joined(self._address[touched], self._ends[touched])
-        return calls[_meets(self._address[calls], self._ends[calls], begins, ends)]
+        met, at = _meets(self._address[calls], self._ends[calls], begins, ends)
+        if whole:
+            return calls[met]
+        where = np.searchsorted(begins, self._address[touched], "right") - 1
+        lives = [
+            self._around(calls[met & (at == range_)], touched[where == range_])
+            for range_ in np.unique(where).tolist()
+        ]
+        return np.unique(np.concatenate(lives))
+
+    def _around(self, calls: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Calls from the last beginning before some rows to the first end after them."""
+        kind = self._kind[calls]
+        begun = calls[np.isin(kind, _BEGIN) & (calls <= rows.min())]
+        ended = calls[np.isin(kind, _END) & (calls >= rows.max())]
+        first = int(begun.max()) if len(begun) else int(rows.min())
+        last = int(ended.min()) if len(ended) else len(self._trace)
+        return calls[(calls >= first) & (calls <= last)]
 
     def pairs(self, place: Place, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Requests and completions that belong to some rows, and handlers' ends."""
@@ -181,9 +207,12 @@ def _meets(
     high: NDArray[np.uint64],
     begins: NDArray[np.uint64],
     ends: NDArray[np.uint64],
-) -> NDArray[np.bool_]:
-    """Which ranges meet one of some ranges that are joined; an empty one meets where it begins."""
-    at = np.searchsorted(begins, np.maximum(high, low + np.uint64(1)), "left") - 1
-    meets: NDArray[np.bool_] = (at >= 0) & (ends[np.maximum(at, 0)] > low)
-    same = np.isin(low, begins)
-    return meets | same
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which ranges meet one of some ranges that are joined, and which one that is.
+
+    An empty range meets another one where it begins.
+    """
+    at = np.maximum(np.searchsorted(begins, np.maximum(high, low + np.uint64(1)), "left") - 1, 0)
+    meets = (begins[at] <= low) | (begins[at] < high)
+    meets &= (ends[at] > low) | (begins[at] == low)
+    return meets, at

@@ -7,7 +7,7 @@ import datetime
 from collections import Counter
 from collections.abc import Iterator
 
-from uvtrace.check.results import Results
+from uvtrace.check.results import Results, Verdict
 from uvtrace.check.rules import Severity
 from uvtrace.report.markup import Markup, joined, tag
 from uvtrace.trace.digest import Digest
@@ -55,8 +55,16 @@ def _outcome(results: Results) -> Markup:
     suppressed = sum(each.occurrences for each in results.findings) - counts.total()
     if suppressed:
         tiles.append(tag("span", tag("b", f"{suppressed:,}"), " suppressed", class_="tile none"))
-    word = "passed" if results.ok else "failed"
-    return tag("p", tag("strong", word, class_=f"verdict {word}"), tiles, class_="outcome")
+    unknown = sum(1 for each in results.verdicts if each.verdict is Verdict.UNKNOWN)
+    if unknown:
+        # What was not to be seen has not passed.
+        told = "of the rules, per function: the recording does not show what they are about"
+        count = tag("b", f"{unknown:,}")
+        tiles.append(
+            tag("a", count, " unknown", href="#verdicts", class_="tile unknown", title=told)
+        )
+    word, look = ("nothing failed", "passed") if results.ok else ("failed", "failed")
+    return tag("p", tag("strong", word, class_=f"verdict {look}"), tiles, class_="outcome")
 
 
 def _facts(results: Results, digest: Digest) -> Iterator[tuple[str, Markup | str]]:

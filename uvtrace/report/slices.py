@@ -87,11 +87,12 @@ class Slices:
         """Rows to try, few first; the last are all of the function up to the finding."""
         setting = self._around.setting(place, whole=True)
         short = self._around.setting(place, whole=False)
-        for reach, told in ((_REACHES[0], short), *((reach, setting) for reach in _REACHES)):
+        tries = ((_REACHES[0], False), *((reach, True) for reach in _REACHES))
+        for reach, much in tries:
             near = self._around.neighbours(place, reach)
             whole = np.union1d(near, self._around.pairs(place, near))
-            lives = self._around.lives(place, whole)
-            yield np.unique(np.concatenate([told, whole, lives]))
+            lives = self._around.lives(place, whole, whole=much)
+            yield np.unique(np.concatenate([setting if much else short, whole, lives]))
         own = self._around.own(place.function)
         until = int(np.searchsorted(own, max(place.roles))) + 1 + _AFTER
         if until <= _RECORDS_MAX:
