@@ -23,6 +23,7 @@ def _chunk() -> Chunk:
     return Chunk(records, 0, Losses.none(), lambda _: b"")
 
 
+@settings(deadline=None)  # a loop is compiled when it is first called
 @given(told=_SOME, asked=_SOME, whole_first=st.booleans())
 def test_what_is_told_of_some_rows_is_the_same_whichever_rows_are_asked_for(
     told: np.ndarray, asked: np.ndarray, whole_first: bool

@@ -96,6 +96,7 @@ class Chunk:
         self._parts_at_hand = parts
         self._columns: dict[str, Array] = {}
         self._fillers: dict[str, Filler] = {}
+        self._makers: dict[str, Callable[[], Array]] = {}
         self._told: dict[str, _Told] = {}
         self._placed: dict[str, _Placed] = {}
         self._put: set[str] = set()
@@ -179,8 +180,11 @@ class Chunk:
                 return self._take_told(name, rows)
             if name in self._placed:
                 return self._take_placed(name, rows)
-            if rows is not None and name in _OF_UNION and len(rows) * _FEW < len(self):
-                return self._take_of_union(name, rows)
+            if rows is not None and name not in self._makers and len(rows) * _FEW < len(self):
+                if name == "site" or name in COMMON_FIELDS:
+                    return self._take_common(name, rows)
+                if name in _OF_UNION:
+                    return self._take_of_union(name, rows)
         column = self.column(name)
         return column if rows is None else column[rows]
 
@@ -270,6 +274,11 @@ class Chunk:
         self._told[name] = _Told(rows, values, fill)
         self._columns.pop(name, None)
 
+    def put_lazily(self, name: str, make: Callable[[], Array]) -> None:
+        """Tell how to make a derived column of every record, when it is asked for."""
+        self._makers[name] = make
+        self._columns.pop(name, None)
+
     def put_filler(self, name: str, fill: Filler) -> None:
         """Tell how to make a derived column of given rows, when it is asked for."""
         self._fillers[name] = fill
@@ -283,6 +292,7 @@ class Chunk:
             self._room.give(nowhere, _NO_ROWS)
         self._columns.clear()
         self._fillers.clear()
+        self._makers.clear()
         self._told.clear()
         self._placed.clear()
         self._put.clear()
@@ -352,6 +362,8 @@ class Chunk:
     def _make(self, name: str) -> Array:
         if name in self._fillers:
             return self._fillers[name](np.arange(len(self), dtype=np.int64))
+        if name in self._makers:
+            return self._makers[name]()
         if name in self._told:
             return self._make_told(name)
         if name in self._placed:
@@ -362,16 +374,18 @@ class Chunk:
             return self.function
         if name == "position":
             return np.arange(self.first, self.first + len(self), dtype=np.int64)
+        if name == "site" or name in COMMON_FIELDS:
+            return self._take_common(name, None)
+        return self._of_union(name, np.dtype(ALL[name].dtype))
+
+    def _take_common(self, name: str, rows: Rows | None) -> Array:
         if name == "site":
-            caller = self.column("caller")
-            return np.where(caller != 0, caller, self.column("ip"))
-        dtype = np.dtype(ALL[name].dtype)
-        if name in COMMON_FIELDS:
-            field = COMMON_FIELDS[name]
-            part = self.parts[field] if field in FIELDS else self.records[field]
-            column = np.ascontiguousarray(part)
-            return column.view(dtype) if dtype.itemsize == column.itemsize else column
-        return self._of_union(name, dtype)
+            caller = self.take("caller", rows)
+            return np.where(caller != 0, caller, self.take("ip", rows))
+        dtype, field = np.dtype(ALL[name].dtype), COMMON_FIELDS[name]
+        part = self.parts[field] if field in FIELDS else self.records[field]
+        column = np.ascontiguousarray(part if rows is None else part[rows])
+        return column.view(dtype) if dtype.itemsize == column.itemsize else column
 
     def _take_of_union(self, name: str, rows: Rows) -> Array:
         kind, column = self.kind[rows], np.zeros(len(rows), ALL[name].dtype)

@@ -280,6 +280,8 @@ def _counted(what: NDArray[np.uint64]) -> tuple[int, int]:
 
 def _described(broken: NDArray[np.void], chunk: Chunk) -> NDArray[np.void]:
     """What was broken, with what the records of this chunk say of it."""
+    if not len(broken):
+        return broken
     own = np.flatnonzero(broken["position"] >= chunk.first)
     opened = chunk.records[broken["position"][own] - chunk.first]
     broken["site"][own] = np.where(opened["caller"] != 0, opened["caller"], opened["ip"])

@@ -197,7 +197,7 @@ class Machines:
         return hits[: _overstayed(self._machine, -1, self._latest_ns, -1, hits, 0)]
 
     def _live(self) -> int:
-        return int(np.count_nonzero(self._machine.slots["used"])) if self._timed else 0
+        return _KEYS if self._timed else 0
 
     def _walked(
         self,

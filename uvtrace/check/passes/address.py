@@ -109,7 +109,7 @@ class AddressPass:
         for name, values in zip(_NAMES, told.T, strict=True):
             if name in self._wanted:
                 chunk.put_rows(name, rows, values, 0 if name == "bar_length" else -1)
-        chunk.put_filler("is_stale", lambda wanted: _is_stale(chunk.take("flags", wanted)))
+        chunk.put_lazily("is_stale", lambda: _is_stale(chunk.column("flags")))
 
     def _events(self, chunk: Chunk, rows: Rows) -> _Events:
         lost, lost_of = chunk.losses.of([Sight.LIFE])
@@ -135,9 +135,11 @@ class AddressPass:
 
 def _is_stale(flags: NDArray[np.uint32]) -> NDArray[np.int8]:
     """Unknown in the log of another tool, which sees nothing after iounmap."""
-    stale = (flags & np.uint32(Flag.STALE)) != 0
-    imported = (flags & np.uint32(Flag.IMPORTED)) != 0
-    return np.where(imported, -1, stale).astype(np.int8)
+    stale = ((flags & np.uint32(Flag.STALE)) != 0).view(np.int8)
+    imported = ((flags & np.uint32(Flag.IMPORTED)) != 0).view(np.int8)
+    # All bits are -1.
+    told: NDArray[np.int8] = stale | -imported
+    return told
 
 
 @loop

@@ -43,7 +43,7 @@ class OrderPass:
             else:
                 chunk.put(name, told)
         damaged = int(self._trace.damage is not None)
-        chunk.put_filler("file_damaged", lambda rows: np.full(len(rows), damaged, np.int8))
+        chunk.put_rows("file_damaged", _NOTHING, _NOTHING, damaged)
         if "time_back_ns" in self._wanted:
             self._tell_times(chunk)
 

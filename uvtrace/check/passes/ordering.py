@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.chunk import Chunk, Rows
+from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import ordering
 from uvtrace.check.expression import Column
-from uvtrace.check.pcie.delivery import RECORD, TRAITS, find_deliveries
+from uvtrace.check.pcie.delivery import delivered
 from uvtrace.check.pcie.messages import links_of
 from uvtrace.check.pcie.passing import EventPassings, InFlight, passings
 from uvtrace.check.pcie.passing_kernels import NOTHING
@@ -59,7 +59,7 @@ class OrderingPass:
                 nothing = np.zeros(0, np.int64)
                 for column, untold in zip((*_NAMES, "held_up_by"), (*NOTHING, -1), strict=True):
                     chunk.put_rows(column, nothing, nothing, untold)
-        chunk.put_filler("is_delivery", lambda rows: _deliveries(chunk, rows))
+        chunk.put_lazily("is_delivery", lambda: _deliveries(chunk))
 
     def _tell_passings(self, chunk: Chunk) -> None:
         found = self._passings(chunk)
@@ -89,7 +89,5 @@ class OrderingPass:
         return EventPassings.joined(parts)
 
 
-def _deliveries(chunk: Chunk, rows: Rows) -> NDArray[np.int8]:
-    arrived = np.empty(len(rows), np.int8)
-    find_deliveries(chunk.records.view(RECORD), rows, TRAITS, arrived)
-    return arrived
+def _deliveries(chunk: Chunk) -> NDArray[np.int8]:
+    return delivered(*(chunk.parts[name] for name in ("kind", "phase", "status", "flags")))
