@@ -180,7 +180,8 @@ class ReadsTooMuch(Uvnic1):
 
     async def dma_read(self, address: int, length: int, flags: int = 0) -> bytes:
         more = 2 if length != DESCRIPTOR.size else 0
-        return (await super().dma_read(address, length + more, flags))[:length]
+        got: bytes = await super().dma_read(address, length + more, flags)
+        return got[:length]
 
 
 def test_a_wrong_length_is_found_at_the_read() -> None:

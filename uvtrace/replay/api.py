@@ -138,8 +138,9 @@ def _divergence(mismatch: Mismatch, engine: Engine, trace: Trace, with_context: 
 def _told(course: Course, said: Said | None, other: Said | None = None) -> str | None:
     if said is None:
         return None
-    if other is not None and other.kind == said.kind == Kind.DMA_WRITE:
-        return f"{said}{difference_of(other, said)}"
+    difference = difference_of(other, said) if other is not None else ""
+    if difference:
+        return f"{said}{difference}"
     if said.kind in ANSWERS and said.kind != Kind.CONFIG_READ:
         name = course.name_of(said)
         if name != said.where():
@@ -233,9 +234,10 @@ def _registers(contract: Contract | None) -> RegisterMap | None:
 def _notes(course: Course, outcome: Outcome) -> list[str]:
     script, notes = course.script, []
     if not script.shows_device:
+        also = ", and memory where the recorder looked at it" if script.shows_memory else ""
         notes.append(
             "the recording does not show DMA and interrupt messages: register reads and handler"
-            " entries are compared, registers that depend on traffic are not"
+            f" entries are compared{also}; registers that depend on traffic are not"
         )
         if outcome.not_compared["withheld"]:
             notes.append(

@@ -12,7 +12,7 @@ from uvtrace.registers.map import RegisterMap
 from uvtrace.replay.frames import Frame, areas_of, frames_of
 from uvtrace.replay.said import ANSWERS, Said
 from uvtrace.replay.script import Script
-from uvtrace.trace.enums import Kind
+from uvtrace.trace.enums import Kind, MemoryMoment
 from uvtrace.trace.texts import kind_text
 
 _GRAIN: Final = 16
@@ -79,7 +79,7 @@ class Course:
         """The register of an answer, or the kind of another thing: what counts are kept by."""
         if said.kind in ANSWERS:
             return self.name_of(said)
-        if said.kind in (Kind.DMA_READ, Kind.DMA_WRITE):
+        if said.kind in (Kind.DMA_READ, Kind.DMA_WRITE, Kind.MEMORY):
             for start, end, name in self.areas:
                 if start <= said.address < end:
                     return f"{kind_text(said.kind)} ({name})"
@@ -157,6 +157,9 @@ def _feeds(script: Script) -> dict[int, list[tuple[int, bytes]]]:
             grains = range(said.address // _GRAIN, (said.address + said.length - 1) // _GRAIN + 1)
             since[said.tag] = max((last.get(grain, -1) for grain in grains), default=-1)
             last.update(dict.fromkeys(grains, number))
+        elif said is not None and said.kind == Kind.MEMORY:
+            if said.value == MemoryMoment.TO_DEVICE:
+                feeds.setdefault(number, []).append((said.address, said.data))
         elif told is not None and told.kind == Kind.DMA_READ and told.data:
             feeds.setdefault(since.get(told.tag, -1), []).append((told.address, told.data))
     return feeds

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -20,12 +20,14 @@ from uvtrace.replay.course import Course
 from uvtrace.replay.said import ANSWERS, LINE, MESSAGES, Said, may_pass
 from uvtrace.replay.script import Step, Told
 from uvtrace.replay.target import Target
-from uvtrace.trace.enums import Kind, Status
+from uvtrace.trace.enums import Kind, MemoryMoment, Status
 
 _PENDING_MAX: Final = 4096
 _LOG_KEPT: Final = 24
 _TIMERS_MAX: Final = 64
 """Timers that are let run off while one thing is waited for."""
+_AHEAD: Final = 256
+"""Steps within which a poll ends."""
 _VAIN_MAX: Final = 8
 _DROPPED_MAX: Final = 16
 """Things said too much that are dropped before one step."""
@@ -116,6 +118,8 @@ class Engine:
         self._line = False
         self._messages = 0
         self._dropped = 0
+        self._telling = 0
+        self._written: dict[int, int] = {}
         self._in_vain: Counter[Kind] = Counter()
         self._now_ns = course.script.start_ns
         self._leave(-1)
@@ -160,6 +164,10 @@ class Engine:
 
     def _leave(self, number: int) -> None:
         """A step is done."""
+        said = self.course.script.steps[number].said if number >= 0 else None
+        if said is not None and said.kind == Kind.MEMORY:
+            for at in range(said.address, said.address + said.length):
+                self._written.pop(at, None)  # from here on it is as the recorder saw it
         for address, data in self.course.feeds.get(number, ()):
             self.target.set_memory(address, data)
         self.at = number + 1
@@ -181,6 +189,7 @@ class Engine:
     def _tell_next(self) -> None:
         number = self._pending.popleft()
         step = self.course.script.steps[number]
+        self._telling = step.row
         told = step.told
         assert told is not None
         if told.kind == Kind.DMA_READ:
@@ -237,10 +246,13 @@ class Engine:
             self._messages += 1
         else:
             self.not_compared[self.course.what(said)] += 1
+            if said.kind == Kind.DMA_WRITE and self.course.script.shows_memory:
+                bytes_ = enumerate(said.data, said.address)
+                self._written.update(bytes_)
 
     def _serve(self, read: Said) -> None:
         """Answer a read of the target's that is not compared, from what is known of memory."""
-        row = self._row()
+        row = self._telling
         data, unknown = self.course.script.history.at(row, read.address, read.length)
         self.not_compared[self.course.what(read)] += 1
         if unknown and not self.course.script.shows_memory:
@@ -256,12 +268,6 @@ class Engine:
         self.log.append((True, told))
         self._hear(self.target.answer(read.tag, told))
 
-    def _row(self) -> int:
-        steps = self.course.script.steps
-        if self._pending:
-            return steps[self._pending[0]].row
-        return steps[min(self.at, len(steps) - 1)].row
-
     def _deliver(self, number: int) -> None:
         self._delivered.add(number)
         frame = self.course.frames[number]
@@ -275,6 +281,9 @@ class Engine:
             while self._pending:
                 self._tell_next()
             self.not_compared[self.course.what(said)] += 1
+            return
+        if said.kind == Kind.MEMORY:
+            self._expect_content(number, step, said)
             return
         timers = 0
         while True:
@@ -301,6 +310,40 @@ class Engine:
                 raise self._missing(number, said)
             timers += 1
             self._hear(later)
+
+    def _expect_content(self, number: int, step: Step, said: Said) -> None:
+        """Memory as the recorder saw it: what the device has written must be there."""
+        if said.value != MemoryMoment.TO_CPU:
+            while said.value == MemoryMoment.TO_DEVICE and self._pending:
+                self._tell_next()
+            self._bring_frame(number, step)
+            return
+        timers = 0
+        while (content := self._content(step.row, said)) != said.data:
+            if self._bring_frame(number, step):
+                continue
+            if self._pending:
+                self._tell_next()
+                continue
+            later = self.target.wait() if timers < self._patience(said) else None
+            if later is None:
+                self._in_vain[said.kind] += 1
+                held = replace(said, data=content)
+                raise Mismatch(number, Difference.OTHER, said, held)
+            timers += 1
+            self._hear(later)
+        self._bring_frame(number, step)
+        self.agreed[self.course.what(said)] += 1
+
+    def _content(self, row: int, said: Said) -> bytes:
+        """What memory holds of the target's; where it has not written, what was there before."""
+        if not self.target.shows_writes:
+            return self.target.memory(said.address, said.length)
+        before, _ = self.course.script.history.at(row - 1, said.address, said.length)
+        content = bytearray(before)
+        for at in range(said.length):
+            content[at] = self._written.get(said.address + at, content[at])
+        return bytes(content)
 
     def _patience(self, said: Said) -> int:
         """How many timers are waited for: few, where that has been in vain again and again."""
@@ -343,6 +386,7 @@ class Engine:
         elif self.decisions.get(("frame", number)) == LATER:
             return False
         self._now_ns = max(self._now_ns, step.time_ns)
+        self._telling = step.row
         self._deliver(frame)
         return True
 
@@ -390,19 +434,25 @@ class Engine:
         self.agreed[self.course.name_of(said)] += 1
 
     def _absorbed(self, number: int, said: Said, got: Said, wrong: int) -> bool:
-        """Whether it is a poll, and the target is earlier: a later read of it got this value."""
+        """Whether it is a poll, and the target is earlier: a later read of it got this value.
+
+        Of a device whose clock is not ours, other accesses may come in between.
+        """
         if wrong & ~self.course.volatile(said):
             return False
-        for step in self.course.script.steps[number + 1 : number + 64]:
-            if step.told is not None and step.told.place != said.place:
-                return False
-            later = step.said
-            if later is None or later.kind not in ANSWERS:
+        patient = not self.target.shows_writes
+        for step in self.course.script.steps[number + 1 : number + _AHEAD]:
+            told, later = step.told, step.said
+            if told is not None and (told.place == said.place or not patient):
+                if told.kind not in ANSWERS or told.place != said.place:
+                    return False
+            elif later is None or later.kind not in ANSWERS:
                 continue
-            if later.place != said.place:
+            elif later.place == said.place:
+                if not (later.value ^ got.value) & self.course.described(said):
+                    return True
+            elif not patient:
                 return False
-            if later.value == got.value:
-                return True
         return False
 
     def _comes_true(self, said: Said, wrong: int, mask: int) -> bool:

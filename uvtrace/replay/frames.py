@@ -11,6 +11,8 @@ from uvtrace.replay.said import Said
 from uvtrace.replay.script import Script, Step
 from uvtrace.trace.enums import Kind
 
+_LOOK_AHEAD = 4096
+"""Steps within which a driver looks at a buffer that was filled."""
 _WRITES = frozenset({Kind.MMIO_WRITE, Kind.PIO_WRITE})
 
 
@@ -67,13 +69,53 @@ class _Receiving:
     first: int | None = None
     stores: list[Said] = field(default_factory=list)
     parts: list[bytes] = field(default_factory=list)
+    seen: dict[int, bytes] = field(default_factory=dict)
 
     def follow(self, script: Script) -> Iterator[Frame]:
         for number, step in enumerate(script.steps):
             if step.told is not None and step.told.kind in _WRITES:
                 self.registers[step.told.place] = step.told.value
             elif step.said is not None:
-                yield from self._look(number, step, step.said, script)
+                if step.said.kind == Kind.MEMORY:
+                    yield from self._shown(number, step.said, script)
+                else:
+                    yield from self._look(number, step, step.said, script)
+
+    def _shown(self, number: int, said: Said, script: Script) -> Iterator[Frame]:
+        """Memory as the recorder saw it: descriptors that the device is done with.
+
+        Also where it was looked at because the driver rang a bell: the device does not wait.
+        """
+        ring = self.ring
+        base, length = self.ring.region(self.registers)
+        if not base <= said.address < base + length:
+            return
+        size = ring.entry_bytes
+        for at in range(-(said.address - base) % size, len(said.data) - size + 1, size):
+            entry = said.data[at : at + size]
+            if not ring.status.of(entry) & ring.done:
+                self.seen.pop(said.address + at, None)
+            elif self.seen.get(said.address + at) != entry:
+                self.seen[said.address + at] = entry
+                yield from self._from_buffer(number, entry, script)
+
+    def _from_buffer(self, number: int, entry: bytes, script: Script) -> Iterator[Frame]:
+        ring = self.ring
+        address, status = ring.buffer.of(entry), ring.status.of(entry)
+        length = ring.received.of(entry) & ring.received_mask if ring.received else 0
+        for step in script.steps[number : number + _LOOK_AHEAD]:
+            said = step.said
+            if said is not None and said.kind == Kind.MEMORY and said.address == address:
+                self.parts.append(said.data[:length])
+                break
+        else:
+            return
+        if ring.last and not status & ring.last:
+            return
+        data, self.parts = b"".join(self.parts), []
+        trailer = ring.trailer(self.registers)
+        if len(data) > trailer and not status & ring.failed:
+            yield Frame(data[: len(data) - trailer], None, number)
 
     def _look(self, number: int, step: Step, said: Said, script: Script) -> Iterator[Frame]:
         base, length = self.ring.region(self.registers)

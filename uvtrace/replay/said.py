@@ -28,8 +28,8 @@ class Said:
         place: of an answer, the BAR and the offset that were read; -1 of config space.
         address: of memory, or of config space.
         length: bytes.
-        value: of an answer; of MSI and MSI-X the vector.
-        data: what a DMA write writes.
+        value: of an answer; of MSI and MSI-X the vector; of MEMORY, for whom it is.
+        data: what a DMA write writes; what memory held.
         tag: of an answer the host's request's, of a DMA read its own.
         facts: attributes that count for ordering.
         status: of an answer.
@@ -70,7 +70,7 @@ class Said:
             return f"{what} {self.where()} ({self.length}) = {self.value:#0{2 * self.length + 2}x}"
         if self.kind == Kind.DMA_READ:
             return f"{what} {self.address:#x} ({self.length})"
-        if self.kind == Kind.DMA_WRITE:
+        if self.kind in (Kind.DMA_WRITE, Kind.MEMORY):
             more = "…" if len(self.data) > _SHOWN_BYTES else ""
             shown = self.data[:_SHOWN_BYTES].hex(" ")
             return f"{what} {self.address:#x} ({self.length}): {shown}{more}"
@@ -86,7 +86,8 @@ class Said:
 
 def difference_of(expected: Said, got: Said) -> str:
     """Where two writes of the same memory differ; empty where it is something else."""
-    if expected.kind != Kind.DMA_WRITE or expected.address != got.address:
+    is_content = expected.kind in (Kind.DMA_WRITE, Kind.MEMORY)
+    if not is_content or (expected.kind, expected.address) != (got.kind, got.address):
         return ""
     pairs = zip(expected.data, got.data, strict=False)
     at = next((at for at, (one, other) in enumerate(pairs) if one != other), None)

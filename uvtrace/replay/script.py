@@ -20,13 +20,23 @@ from uvtrace.errors import InputError, UsageError
 from uvtrace.replay.history import History
 from uvtrace.replay.said import Said, facts_of
 from uvtrace.trace import texts
-from uvtrace.trace.enums import Direction, Flag, Kind, Phase, Snapshot, Status
+from uvtrace.trace.enums import (
+    Direction,
+    Flag,
+    Flavour,
+    Kind,
+    MemoryMoment,
+    Phase,
+    Snapshot,
+    Status,
+)
 from uvtrace.trace.layout import BAR, BAR_NONE, VIEW_OF_KIND, VIEWS
 from uvtrace.trace.trace import Trace
 
 Record = dict[str, Any]
 """A record's fields by name; ``raw`` is the union's bytes."""
 _NOT_EXECUTED: Final = int(Flag.OUTSIDE | Flag.STALE | Flag.UNDECODED)
+_UNSURE: Final = 0
 _FAR, _APART = int(Flag.FAR), int(Flag.APART)
 _READS: Final = frozenset({Kind.MMIO_READ, Kind.PIO_READ})
 
@@ -314,7 +324,22 @@ class _Reader:
     def _memory(self, part: Trace, at: int, row: int, record: Record) -> None:
         self._script.shows_memory = True
         data = self._payload(part, at, record["length"])
-        self._script.history.known(row, record["address"], data)
+        address = record["address"]
+        self._script.history.known(row, address, data)
+        moment = int(MemoryMoment.TO_DEVICE)
+        if record["value"] == MemoryMoment.TO_CPU:
+            # The driver changes coherent memory, too: only at a handler's entry it had no time to.
+            coherent = _union(record)["flavour"] in (Flavour.COHERENT, Flavour.POOL)
+            sure = not coherent or self._is_before_handler(part, at)
+            moment = MemoryMoment.TO_CPU if sure else _UNSURE
+        said = Said(Kind.MEMORY, address=address, length=len(data), value=moment, data=data)
+        self._script.steps.append(Step(row, record["time_ns"], said=said))
+
+    def _is_before_handler(self, part: Trace, at: int) -> bool:
+        kinds = part.column("kind")
+        while at < len(kinds) and kinds[at] in (Kind.MEMORY, Kind.METADATA):
+            at += 1
+        return at < len(kinds) and bool(kinds[at] == Kind.HANDLER_ENTER)
 
     def _unmapped(self, part: Trace, at: int, row: int, record: Record) -> None:
         self._script.history.forgotten(row, record["address"], record["length"])
