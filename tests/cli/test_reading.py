@@ -109,6 +109,13 @@ def test_export_writes_a_table(clean: Path, tmp_path: Path) -> None:
     assert outcome.out.splitlines()[0].startswith("function_name,site,version,kind")
 
 
+def test_export_writes_a_timeline(clean: Path, tmp_path: Path) -> None:
+    outcome = run("export", clean, "--format", "perfetto", "-o", tmp_path / "t.pftrace")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert "open it in ui.perfetto.dev" in outcome.err
+    assert b"driver's life" in (tmp_path / "t.pftrace").read_bytes()
+
+
 def test_import_reads_a_log_from_a_file_or_standard_input(tmp_path: Path) -> None:
     text = b"VERSION 20070824\nMAP 1.0 1 0xfe000000 0x0 0x1000 0x0 0\n"
     (tmp_path / "log").write_bytes(text)
