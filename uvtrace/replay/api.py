@@ -188,7 +188,7 @@ def _target(device: str | DeviceMaker, script: Script) -> tuple[_Begin, str, Reg
     if not isinstance(device, str):
         return _of_model(device, script, getattr(device, "__name__", "a model"))
     kind, colon, rest = device.partition(":")
-    if not colon or kind not in ("model", "qemu", "trace"):
+    if not colon or kind not in ("model", "qemu", "pci", "trace"):
         kind, rest = "model", device
     if kind == "qemu":
         from uvtrace.replay.qemu import QemuTarget, qemu_of

@@ -122,7 +122,8 @@ class Course:
 
     def hidden(self, said: Said) -> bool:
         """Whether what was read depends on traffic that the recording does not show."""
-        if self.script.shows_device or said.kind == Kind.CONFIG_READ:
+        unseen = self.script.uses_memory and not self.script.shows_device
+        if not unseen or said.kind == Kind.CONFIG_READ:
             return False
         if self.contract is None or not self.contract.inputs:
             return bool(self.volatile(said))

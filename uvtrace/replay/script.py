@@ -110,6 +110,7 @@ class Script:
         bars: number and length of its BARs, and the address that each had.
         shows_device: the recording has the device's own transactions (DMA, interrupts).
         shows_memory: it has contents of memory.
+        uses_memory: the driver has shared memory with the device.
         cut: payloads that were cut by a snap length.
         ends_unbound: the driver was unbound at last: nothing is under way any more.
         begins_bound: the driver was bound already when the recording began.
@@ -124,6 +125,7 @@ class Script:
     limits: Limits = Limits()
     shows_device: bool = False
     shows_memory: bool = False
+    uses_memory: bool = False
     cut: int = 0
     begins_bound: bool = False
     ends_unbound: bool = False
@@ -345,9 +347,13 @@ class _Reader:
         self._script.history.forgotten(row, record["address"], record["length"])
 
     def _mapped(self, part: Trace, at: int, row: int, record: Record) -> None:
+        self._script.uses_memory = True
         facts = _union(record)
         if facts["direction"] != Direction.NONE:
             self._script.history.forgotten(row, record["address"], record["length"])
+
+    def _allocated(self, part: Trace, at: int, row: int, record: Record) -> None:
+        self._script.uses_memory = True
 
     def _snapshot(self, part: Trace, at: int, row: int, record: Record) -> None:
         topic = _union(record)["topic"]
@@ -420,6 +426,8 @@ _READERS: Final[dict[int, _Read]] = {
     Kind.FREE: _Reader._unmapped,
     Kind.POOL_FREE: _Reader._unmapped,
     Kind.MAP: _Reader._mapped,
+    Kind.ALLOC: _Reader._allocated,
+    Kind.POOL_ALLOC: _Reader._allocated,
     Kind.SNAPSHOT: _Reader._snapshot,
     Kind.RESET: _Reader._reset,
     Kind.BIND: _Reader._bound,
