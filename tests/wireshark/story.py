@@ -80,13 +80,16 @@ class Story:
 
 
 _SETTINGS = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "WIRESHARK_CONFIG_DIR", "WIRESHARK_PLUGIN_DIR")
+EXTCAP = "WIRESHARK_EXTCAP_DIR"
+"""Names the folder of capture programs, which before Wireshark 4.2 is the machine's."""
 
 
 def private_environment(home: Path) -> dict[str, str]:
     """An environment in which no plugin and no setting of the person who tests is seen."""
     home.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name not in _SETTINGS}
-    return kept | {"HOME": str(home), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    own = {"HOME": str(home), EXTCAP: str(home / "extcap")}
+    return kept | own | {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
 def use_private_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:

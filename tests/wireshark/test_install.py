@@ -55,7 +55,7 @@ def test_tshark_decodes_after_installation_without_any_option(home: Path) -> Non
     path = _recording(home)
     assert "MMIO write" not in _plain_tshark("-r", str(path)).stdout
     output = _run()
-    assert _actions(output) == ["installed"] * 4
+    assert _actions(output) == ["installed"] * 5
     assert "wireshark -C uvtrace" in output
     shown = _plain_tshark("-2", "-C", "uvtrace", "-r", str(path))
     assert "MMIO write BAR0+0x3818 = 0x0000001c (4)" in shown.stdout
@@ -88,7 +88,7 @@ def test_installed_and_given_with_an_option_does_not_clash(home: Path) -> None:
 def test_installing_again_changes_nothing(home: Path) -> None:
     _run()
     before = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
-    assert _actions(_run()) == ["unchanged"] * 4
+    assert _actions(_run()) == ["unchanged"] * 5
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -96,16 +96,16 @@ def test_an_older_dissector_is_updated(home: Path) -> None:
     _run()
     plugin = installation.find_folders().plugins / "uvbus.lua"
     plugin.write_text("-- Wireshark dissector for uvtrace recordings, an old one\n")
-    assert _actions(_run()) == ["updated", *["unchanged"] * 3]
+    assert _actions(_run()) == ["updated", *["unchanged"] * 4]
 
 
 def test_a_profile_that_the_user_has_changed_is_kept_until_told_otherwise(home: Path) -> None:
     _run()
     colours = installation.find_folders().profile / "colorfilters"
     colours.write_text("# mine\n@x@frame@[0,0,0][65535,65535,65535]\n")
-    assert _actions(_run()) == ["unchanged", "kept", *["unchanged"] * 2]
+    assert _actions(_run()) == ["unchanged", "kept", *["unchanged"] * 3]
     assert colours.read_text().startswith("# mine")
-    assert _actions(_run("--replace")) == ["unchanged", "updated", *["unchanged"] * 2]
+    assert _actions(_run("--replace")) == ["unchanged", "updated", *["unchanged"] * 3]
 
 
 def test_uninstalling_leaves_nothing_of_ours_and_nothing_else_missing(home: Path) -> None:
@@ -114,7 +114,7 @@ def test_uninstalling_leaves_nothing_of_ours_and_nothing_else_missing(home: Path
     (folders.configuration / "preferences").write_text("# the user's\n")
     _run()
     (folders.profile / "recent").write_text("# Wireshark keeps this\n")
-    assert _actions(_run("--uninstall")) == ["removed"] * 4
+    assert _actions(_run("--uninstall")) == ["removed"] * 5
     left = [path for path in home.rglob("*") if path.is_file()]
     assert left == [folders.configuration / "preferences"]
     assert "Nothing was installed" in _run("--uninstall")

@@ -27,7 +27,10 @@ def command() -> None:
     "--replace", is_flag=True, help="Do not keep the profile's files as you changed them."
 )
 def install(plugins: Path | None, uninstall: bool, replace: bool) -> None:
-    """Install the dissector, and a profile with colours and columns.
+    """Install the dissector, a profile with colours and columns, and capture interfaces.
+
+    With the last of these, Wireshark's list of interfaces holds "a driver in a VM", and, for root,
+    "a driver of this machine". Before Wireshark 4.2 they are installed for all users, as root.
 
     \b
     Example:
@@ -57,5 +60,7 @@ def _close_install(folders: installation.Folders, steps: tuple[installation.Step
         click.echo("You have changed what was kept; --replace puts the shipped files there.")
     if not folders.asked:
         click.echo("tshark is not installed (apt install tshark): these are Wireshark's defaults.")
+    if any(step.action == "refused" for step in steps):
+        click.echo("The capture interfaces need root: sudo uvtrace wireshark install")
     click.echo(f"Open a recording:  wireshark -C {installation.PROFILE} RUN.pcapng")
     click.echo(f"Or as text:        tshark -2 -C {installation.PROFILE} -r RUN.pcapng")

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts the dissector and a profile where Wireshark looks for them, and takes them away again.
 
+The capture program, a script that starts :mod:`uvtrace.cli.extcap`, goes to Wireshark's folder of
+such programs: the user's own, or, before Wireshark 4.2, the machine's, which needs root.
+
 The dissector becomes one file in the personal plugins folder. Colours and columns go into a
 profile of their own, ``uvtrace``, so that the user's are not touched; a file in it that the user
 (or Wireshark, on the user's behalf) has changed is kept.
@@ -9,8 +12,10 @@ profile of their own, ``uvtrace``, so that the user's are not touched; a file in
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +25,8 @@ from uvtrace.wireshark.tshark import DISSECTOR
 
 PROFILE: Final = "uvtrace"
 """Name of the profile; ``wireshark -C uvtrace`` starts in it."""
+
+CAPTURE_PROGRAM: Final = "uvtrace"
 
 _HERE: Final = Path(__file__).parent
 _PROFILE_FILES: Final = ("colorfilters", "dfilter_buttons", "preferences")
@@ -36,11 +43,13 @@ class Folders:
         plugins: for Lua scripts.
         configuration: the personal configuration; profiles are below it.
         asked: Wireshark said so itself; otherwise these are its defaults.
+        extcap: for capture programs; None where it is not known.
     """
 
     plugins: Path
     configuration: Path
     asked: bool
+    extcap: Path | None = None
 
     @property
     def profile(self) -> Path:
@@ -50,7 +59,7 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was done to a file: installed, updated, unchanged, kept or removed."""
+    """What was done to a file: installed, updated, unchanged, kept, removed or refused."""
 
     action: str
     path: Path
@@ -62,7 +71,12 @@ def find_folders() -> Folders:
     plugins = told.get("Personal Lua Plugins")
     configuration = told.get("Personal configuration")
     if plugins and configuration:
-        return Folders(Path(plugins), Path(configuration), asked=True)
+        # As root, Wireshark looks past the variable; we do what it says all the same.
+        own = os.environ.get("WIRESHARK_EXTCAP_DIR") or told.get("Personal Extcap path")
+        extcap = own or told.get("Extcap path")
+        return Folders(
+            Path(plugins), Path(configuration), asked=True, extcap=Path(extcap) if extcap else None
+        )
     base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return Folders(_default_plugins(), base / "wireshark", asked=False)
 
@@ -112,10 +126,16 @@ def bundle() -> str:
     return "".join(pieces)
 
 
+def capture_program() -> str:
+    """The script that Wireshark starts: this Python, with our answers to its questions."""
+    start = f"exec {shlex.quote(sys.executable)} -m uvtrace.cli.extcap"
+    return f'#!/bin/sh\n{_PROFILE_MARK} starts the capture program\n{start} "$@"\n'
+
+
 def install(
     folders: Folders, *, plugins: Path | None = None, replace: bool = False
 ) -> tuple[Step, ...]:
-    """Install the dissector and the profile; doing it again changes nothing.
+    """Install the dissector, the profile and the capture program; again changes nothing.
 
     Args:
         folders: where Wireshark looks.
@@ -133,7 +153,20 @@ def install(
             steps.append(Step("kept", target))
         else:
             steps.append(_write(target, text))
+    if folders.extcap is not None:
+        steps.append(_install_program(folders.extcap / CAPTURE_PROGRAM))
     return tuple(steps)
+
+
+def _install_program(target: Path) -> Step:
+    """Write the capture program, where this user may."""
+    there = next(each for each in target.parents if each.exists())
+    if not os.access(there, os.W_OK):
+        same = target.is_file() and target.read_text("utf-8", "replace") == capture_program()
+        return Step("unchanged" if same else "refused", target)
+    step = _write(target, capture_program())
+    target.chmod(0o755)
+    return step
 
 
 def uninstall(
@@ -159,6 +192,9 @@ def uninstall(
             continue
         kept = _is_users(target) and not replace
         steps.append(Step("kept", target) if kept else _remove(target))
+    program = None if folders.extcap is None else folders.extcap / CAPTURE_PROGRAM
+    if program is not None and _is_ours(program):
+        steps.append(_remove(program))
     if not any(step.action == "kept" for step in steps):
         _remove_profile(folders.profile)
     return tuple(steps)
@@ -166,6 +202,10 @@ def uninstall(
 
 def _plugin_file(plugins: Path) -> Path:
     return plugins / DISSECTOR.name
+
+
+def _is_ours(program: Path) -> bool:
+    return program.is_file() and _PROFILE_MARK in program.read_text("utf-8", "replace")
 
 
 def _is_users(path: Path) -> bool:
