@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -194,13 +194,12 @@ class Chunk:
             return self._row_source(self._filled(name, kinds))
         told = self._told.get(name)
         if told is not None:
-            return self._told_source(told, _counts_as(name, told.values))
+            return self._told_source(name, told)
         placed = self._placed.get(name)
         if placed is not None:
-            lies, stride = placed.values.dtype.str[1:], placed.values.strides[0]
-            counts = _counts_as(name, placed.values)
-            access = Access(How.PLACED, lies, counts, stride, since=placed.since)
-            return Source.of(access, placed.values, placed.places)
+            values = placed.values
+            access = _placed(name, values.dtype, values.strides[0], None, placed.since)
+            return Source.of(access, values, placed.places)
         if name not in self._put and is_field(name):
             return None
         return self._row_source(self.column(name))
@@ -219,12 +218,12 @@ class Chunk:
         """For every row that it has no place."""
         return self._room.take(len(self))
 
-    def _told_source(self, told: _Told, counts: str) -> Source:
+    def _told_source(self, name: str, told: _Told) -> Source:
+        values = told.values
         if not len(told.rows):
-            return Source(Access(How.CONSTANT, counts=counts, fill=told.fill))
-        lies, stride = told.values.dtype.str[1:], told.values.strides[0]
-        access = Access(How.PLACED, lies, counts, stride, fill=told.fill)
-        return Source.of(access, told.values, self._places_of(told.rows))
+            return Source(_constant(name, values.dtype, told.fill))
+        access = _placed(name, values.dtype, values.strides[0], told.fill, "")
+        return Source.of(access, values, self._places_of(told.rows))
 
     def _filled(self, name: str, kinds: Iterable[int]) -> Array:
         """A column that is filled in for some kinds only."""
@@ -350,7 +349,7 @@ class Chunk:
     def _take_placed(self, name: str, rows: Rows | None) -> Array:
         placed = self._placed[name]
         places = placed.places if rows is None else placed.places[rows]
-        dtype = np.dtype(_counts_as(name, placed.values))
+        dtype = np.dtype(_counts_as(name, placed.values.dtype))
         column: Array = placed.values[places].astype(dtype, copy=False)
         if not placed.since:
             return column
@@ -409,10 +408,21 @@ class Chunk:
         return column
 
 
-def _counts_as(name: str, values: Array) -> str:
-    """The dtype of a column."""
-    dtype = ALL[name].dtype if name in ALL else values.dtype
+def _counts_as(name: str, lies: np.dtype[Any]) -> str:
+    """The dtype of a column whose values lie somewhere as another one."""
+    dtype = ALL[name].dtype if name in ALL else lies
     return np.dtype(dtype).str[1:]
+
+
+@cache
+def _constant(name: str, lies: np.dtype[Any], fill: int) -> Access:
+    return Access(How.CONSTANT, counts=_counts_as(name, lies), fill=fill)
+
+
+@cache
+def _placed(name: str, lies: np.dtype[Any], stride: int, fill: int | None, since: str) -> Access:
+    counts = _counts_as(name, lies)
+    return Access(How.PLACED, lies.str[1:], counts, stride, fill=fill, since=since)
 
 
 class Frame:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -41,11 +42,19 @@ class Expression:
 
     def columns(self) -> tuple[Column, ...]:
         """The columns that its value depends on, in order of first use."""
-        return tuple(dict.fromkeys(term for term in self.walk() if isinstance(term, Column)))
+        return tuple(leaf for leaf in self._leaves if isinstance(leaf, Column))
 
     def parameters(self) -> tuple[Parameter, ...]:
         """The parameters in it."""
-        return tuple(dict.fromkeys(term for term in self.walk() if isinstance(term, Parameter)))
+        return tuple(leaf for leaf in self._leaves if isinstance(leaf, Parameter))
+
+    @cached_property
+    def _leaves(self) -> tuple[Expression, ...]:
+        """The terms in it that are made of no others, each once, in order of first use."""
+        if not self.operands:
+            return (self,)
+        # Terms share parts: each one is looked through once.
+        return tuple(dict.fromkeys(leaf for each in self.operands for leaf in each._leaves))
 
     __hash__ = object.__hash__
 
