@@ -82,3 +82,34 @@ def test_a_spent_budget_is_no_failure_and_is_told(long: Path, tmp_path: Path) ->
     assert outcome.code == 0
     assert "stopped early (1 test): this is the smallest part that was found" in outcome.out
     assert not uvtrace.check(uvtrace.open(small)).ok
+
+
+def test_only_a_recording_of_a_model_can_be_confirmed(long: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.pcapng"
+    outcome = run("minimize", long, "--finding", "1", "--confirm", "-o", small)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "no recording of a model (it does not say on what it was)" in outcome.err
+    outcome = run("minimize", long, "--finding", "1", "--confirm", "qemu:e1000", "-o", small)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "--confirm takes a model, not qemu:e1000" in outcome.err
+
+
+def test_what_the_driver_does_alone_needs_no_model(long: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.pcapng"
+    outcome = run("minimize", long, "--finding", "1", "--confirm", "model:uvnic1", "-o", small)
+    assert outcome.code == 0
+    assert "nothing to confirm: nothing in the proof is done by the device" in outcome.out
+
+
+def test_a_model_that_does_something_else_is_told_and_the_small_recording_kept(
+    tmp_path: Path,
+) -> None:
+    story = Story("10000:00:00.0", driver="uvnic1", vendor=0x1234, device=0x0001).begin().probe()
+    story.config_write(4, 6).map(0x5000, 64, "TO_DEVICE").mmio_write(0x0, 0x5000)
+    story.dma_write(0x5000, 16).write(tmp_path / "run.pcapng")
+    signature = uvtrace.check(uvtrace.open(tmp_path / "run.pcapng")).findings[0].signature
+    arguments = ["--finding", signature, "--confirm", "model:uvnic1", "-o", tmp_path / "s.pcapng"]
+    outcome = run("minimize", tmp_path / "run.pcapng", *arguments)
+    assert outcome.code == 0
+    assert "not confirmed: model:uvnic1 does something else: nothing instead of" in outcome.out
+    assert not uvtrace.check(uvtrace.open(tmp_path / "s.pcapng")).ok

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import uvtrace
-from uvtrace.trace.enums import Kind
-from uvtrace.trace.layout import RECORD, make_records
+from uvtrace.trace.enums import Direction, Kind
+from uvtrace.trace.layout import RECORD, make_records, view_of
 from uvtrace.trace.sequence import renumber
 from uvtrace.trace.trace import Trace, open_bytes
 from uvtrace.trace.writer import PcapngWriter
 
+TO_DEVICE, FROM_DEVICE = Direction.TO_DEVICE, Direction.FROM_DEVICE
 TRACES = Path(__file__).parents[2] / "traces"
 
 
@@ -52,6 +53,15 @@ class Planting:
         for name, value in fields.items():
             self._records[name][position] = value
         return self
+
+    def map_other_way(self, n: int) -> int:
+        """The nth mapping TO_DEVICE, and its unmap, are FROM_DEVICE; returns its position."""
+        dma, kind = view_of(self._records, "dma"), self._records["kind"]
+        made = int(np.flatnonzero((kind == Kind.MAP) & (dma["direction"] == TO_DEVICE))[n])
+        same = (kind == Kind.UNMAP) & (self._records["address"] == self._records["address"][made])
+        gone = int(np.flatnonzero(same[made:])[0]) + made
+        dma["direction"][[made, gone]] = FROM_DEVICE
+        return made
 
     def leave_out(self, position: int) -> Self:
         """Something does not happen."""

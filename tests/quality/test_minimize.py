@@ -20,9 +20,11 @@ from uvtrace.check.explain import first_of_each
 from uvtrace.check.results import Finding
 from uvtrace.check.rules import Selection
 from uvtrace.minimize.minimize import Minimal, minimize
+from uvtrace.replay.api import replay
 from uvtrace.trace import descriptions
 from uvtrace.trace.enums import Flag, Kind, Phase
 from uvtrace.trace.layout import make_records
+from uvtrace.trace.slice import slice_trace
 from uvtrace.trace.trace import Trace
 from uvtrace.trace.writer import PcapngWriter
 
@@ -185,6 +187,26 @@ def test_an_access_with_memory_decoding_off_needs_what_switched_it_off(planting:
         ],
         1,
     )
+
+
+@pytest.mark.long
+def test_a_part_that_a_model_confirms_holds_what_makes_the_device_do_it() -> None:
+    """A driver of uvnic1 maps a frame that it sends FROM_DEVICE; the device reads it."""
+    planting = Planting("model-uvnic1-6.12.pcapng.zst")
+    made = planting.map_other_way(40)
+    trace = planting.trace()
+    finding = next(each for each in check(trace).findings if each.rule == "DMA004")
+    own = checker_of(trace, selection=Selection(("DMA004",)))
+    minimal = minimize(trace, finding, own, confirm="model:uvnic1")
+    assert not minimal.stopped
+    assert made in minimal.kept
+    assert trace.column("kind")[minimal.kept].tolist() == [
+        *(Kind.ALLOC, Kind.MMIO_WRITE, Kind.MAP, Kind.UNMAP, Kind.MAP, Kind.MMIO_WRITE),
+        *(Kind.DMA_READ, Kind.DMA_READ, Kind.DMA_READ),
+    ]
+    outcome = replay(slice_trace(trace, minimal.kept), "model:uvnic1")
+    assert outcome.agrees
+    assert sum(outcome.agreed.values()) == 2
 
 
 @pytest.mark.long

@@ -5,24 +5,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import click
 
 from uvtrace.check.catalogue import all_rules
 from uvtrace.check.contract import contract_named
-from uvtrace.check.engine import checker_of
+from uvtrace.check.engine import Checker, checker_of
 from uvtrace.check.explain import first_of_each
-from uvtrace.check.results import Results
+from uvtrace.check.results import Finding, Results
 from uvtrace.check.rules import Selection
 from uvtrace.cli.bar import bar
 from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode, UsageError
-from uvtrace.minimize.minimize import Minimal, minimize
+from uvtrace.minimize.minimize import Minimal, UnconfirmedError, minimize
 from uvtrace.minimize.reduce import Budget, counted
 from uvtrace.minimize.target import choose
 from uvtrace.minimize.written import Small, small_trace, write
 from uvtrace.registers import load
 from uvtrace.trace import descriptions
+from uvtrace.trace.slice import Slicer
 from uvtrace.trace.texts import printable
 from uvtrace.trace.trace import Trace
 
@@ -55,6 +57,14 @@ SHOWN = 40
     help="How long that may take.",
 )
 @click.option("--keep-values", is_flag=True, help="Leave values that do not matter as they are.")
+@click.option(
+    "--confirm",
+    metavar="[MODEL]",
+    is_flag=False,
+    flag_value="recorded",
+    help="Keep what it takes for the device's model to do again what the proof shows; the model"
+    " of the recording, or model:NAME.",
+)
 @click.option("--registers", metavar="FILE", help="What the device's registers are (.rdl, .svd).")
 @click.option(
     "--contract",
@@ -76,6 +86,7 @@ def command(
     tests: int,
     seconds: float,
     keep_values: bool,
+    confirm: str | None,
     registers: str | None,
     contract_name: str | None,
     pack_paths: tuple[str, ...],
@@ -90,10 +101,12 @@ def command(
       uvtrace check run.pcapng
       uvtrace minimize run.pcapng --finding 1 -o small.pcapng
       uvtrace minimize run.pcapng --finding 2 --tests 40 --seconds 30 -o small.pcapng.zst
+      uvtrace minimize run.pcapng --finding 1 --confirm -o small.pcapng
     """
     if os.path.exists(run) and os.path.exists(output) and os.path.samefile(run, output):
         raise UsageError("a recording cannot be minimised into itself", where=output)
     trace, code = open_run(run)
+    device = _device(trace, confirm)
     rules = all_rules(pack_paths)
     described = load(registers) if registers else None
     contract = contract_named(contract_name) if contract_name else None
@@ -103,30 +116,80 @@ def command(
     finding = choose(results, wanted)
     only = Selection((finding.rule,))
     own = checker_of(trace, selection=only, rules=rules, registers=described, contract=contract)
-    budget = Budget(tests, seconds)
-    with bar("minimising", tests) as moved:
-        minimal = minimize(
-            trace,
-            finding,
-            own,
-            budget=budget,
-            keep_values=keep_values,
-            progress=lambda done, kept: moved(done, f"{kept} records"),
-        )
+    work = _Work(trace, finding, own, Budget(tests, seconds), keep_values)
+    minimal = work.minimal()
+    confirmed = ""
+    if device:
+        minimal, confirmed = work.confirmed(minimal, device)
     small = small_trace(trace, minimal, whole)
     noted = write(trace, minimal, small, output)
-    for line in _lines(trace, output, results, minimal, small, noted):
-        click.echo(printable(line))
+    lines = [*_lines(trace, output, minimal, small, noted), *_others(results, minimal, small)]
+    for line in (*lines, confirmed):
+        if line:
+            click.echo(printable(line))
     return code
 
 
+def _device(trace: Trace, confirm: str | None) -> str:
+    """The model that is to confirm; empty for none."""
+    if confirm is None:
+        return ""
+    if confirm == "recorded":
+        from uvtrace.minimize.confirm import model_of
+
+        return model_of(trace)
+    if not confirm.startswith("model:"):
+        raise UsageError(f"--confirm takes a model, not {printable(confirm)}", hint="model:NAME")
+    return confirm
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is minimised, and how."""
+
+    trace: Trace
+    finding: Finding
+    checker: Checker
+    budget: Budget
+    keep_values: bool
+
+    def minimal(self, device: str = "") -> Minimal:
+        """The smallest part, with a bar."""
+        with bar("minimising" if not device else "confirming", self.budget.tests) as moved:
+            return minimize(
+                self.trace,
+                self.finding,
+                self.checker,
+                budget=self.budget,
+                keep_values=self.keep_values,
+                confirm=device,
+                progress=lambda done, kept: moved(done, f"{kept} records"),
+            )
+
+    def confirmed(self, plain: Minimal, device: str) -> tuple[Minimal, str]:
+        """The smallest part in which a model does the same, and what is to be said of it.
+
+        What was found without it is kept where the model does something else.
+        """
+        from uvtrace.minimize.confirm import Confirmation
+
+        confirmation = Confirmation(self.trace, plain.target, device)
+        if not confirmation.of_device:
+            return plain, "nothing to confirm: nothing in the proof is done by the device"
+        try:
+            found = self.minimal(device)
+        except UnconfirmedError as error:
+            return plain, f"not confirmed: {error.what}"
+        except KeyboardInterrupt:
+            return plain, "not confirmed: interrupted"
+        slicer = Slicer(self.trace)
+        part, kept = slicer.trace(found.kept, silent=True), slicer.positions(found.kept)
+        why = confirmation.why_not(part, kept.positions)
+        return found, f"not confirmed: {why}" if why else f"confirmed: {device} does the same in it"
+
+
 def _lines(
-    trace: Trace,
-    output: str,
-    results: Results,
-    minimal: Minimal,
-    small: Small,
-    noted: dict[int, list[str]],
+    trace: Trace, output: str, minimal: Minimal, small: Small, noted: dict[int, list[str]]
 ) -> Iterator[str]:
     finding = minimal.target.finding
     yield f"{trace.path}: {finding.rule}: {finding.message}"
@@ -142,7 +205,6 @@ def _lines(
             yield f"{'':>8}= {text}"
     if len(minimal.kept) > SHOWN:
         yield f"  and {len(minimal.kept) - SHOWN} more"
-    yield from _others(results, minimal, small)
 
 
 def _others(results: Results, minimal: Minimal, small: Small) -> Iterator[str]:

@@ -9,7 +9,7 @@ the derived columns that it had in the whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,9 @@ from uvtrace.trace.trace import Trace
 Positions = NDArray[np.int64]
 Columns = dict[tuple[int, str], int]
 """Values of derived columns by position in the whole trace and name."""
+
+Also = Callable[[Trace, Positions], str]
+"""Told a part and the positions of its records; says what is wrong with it, or nothing."""
 
 _NUMBER: Final = re.compile(r"#(\d+)")
 
@@ -54,14 +57,18 @@ class Judge:
         trace: the whole.
         target: what a part must prove.
         checker: judges by the rule of the target alone.
+        also: what else a part must do; says why it does not.
 
     Attributes:
         shows_at_once: the finding shows at its record, whatever comes behind that.
         named: positions of records that derived columns of the proof name.
     """
 
-    def __init__(self, trace: Trace, target: Target, checker: Checker) -> None:
+    def __init__(
+        self, trace: Trace, target: Target, checker: Checker, also: Also | None = None
+    ) -> None:
         self._target = target
+        self._also = also
         self._checker = checker
         self._slicer = Slicer(trace)
         self._columns: Columns = {}
@@ -92,7 +99,8 @@ class Judge:
             if self._columns.get(key, value) != value:
                 meaning = ALL[key[1]].meaning
                 return Outcome(False, f"it is not known as it was: {meaning} ({key[1]})", others)
-        return Outcome(True, "", others)
+        why = "" if self._also is None else self._also(part, positions)
+        return Outcome(not why, why, others)
 
     def _whole(self, trace: Trace) -> tuple[bool, Columns]:
         positions = np.arange(len(trace), dtype=np.int64)

@@ -6,13 +6,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.engine import Checker
 from uvtrace.check.results import Finding
-from uvtrace.errors import UsageError
+from uvtrace.errors import UsageError, UvtraceError
 from uvtrace.minimize.depend import Dependencies
 from uvtrace.minimize.judge import Judge
 from uvtrace.minimize.reduce import Budget, Reduction, SpentError, Unit
@@ -21,6 +22,9 @@ from uvtrace.minimize.transactions import Transaction, transactions
 from uvtrace.trace.enums import Kind
 from uvtrace.trace.layout import kinds_of
 from uvtrace.trace.trace import Trace
+
+if TYPE_CHECKING:
+    from uvtrace.minimize.confirm import Confirmation
 
 Positions = NDArray[np.int64]
 
@@ -59,6 +63,7 @@ def minimize(
     *,
     budget: Budget | None = None,
     keep_values: bool = False,
+    confirm: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> Minimal:
     """Find the fewest records that prove a finding.
@@ -71,16 +76,21 @@ def minimize(
         checker: judges by the rule of the finding alone, as it was judged when it was found.
         budget: how much it may cost.
         keep_values: leave values and payloads as they are.
+        confirm: a model (``model:NAME``) that must do again what the device does in the proof,
+            when the part is replayed to it; values stay as they are.
         progress: told the number of tests and of records after each test.
 
     Raises:
         UsageError: the finding is about the file, and no part of it shows it.
+        UnconfirmedError: the model does something else, even if all of the trace is replayed.
     """
     begun = time.monotonic()
     target = locate(trace, finding, checker.rules)
-    judge = Judge(trace, target, checker)
+    confirmation = _confirmation(trace, target, confirm)
+    judge = Judge(trace, target, checker, confirmation.why_not if confirmation else None)
     depends = Dependencies(trace, target, judge.named, needs_tail=not judge.shows_at_once)
     end = target.position + 1 if judge.shows_at_once else len(trace)
+    keep_values = keep_values or confirmation is not None
     reduction = Reduction(judge.outcome, budget or Budget(), np.arange(end), progress)
     stopped = ""
     try:
@@ -101,6 +111,30 @@ def minimize(
         others=tuple(sorted(reduction.others)),
         stopped=stopped,
     )
+
+
+class UnconfirmedError(UvtraceError):
+    """A model does not do again what a recording shows."""
+
+
+def _confirmation(trace: Trace, target: Target, device: str) -> Confirmation | None:
+    """What replays parts; nothing where the device has no part in the proof.
+
+    Raises:
+        UnconfirmedError: the model does something else in the whole.
+    """
+    if not device:
+        return None
+    # Imported here: models take a while to load.
+    from uvtrace.minimize.confirm import Confirmation
+
+    found = Confirmation(trace, target, device)
+    if not found.of_device:
+        return None
+    why = found.why_not(trace, np.arange(len(trace)))
+    if why:
+        raise UnconfirmedError(why, where=trace.path)
+    return found
 
 
 def _reduce(
