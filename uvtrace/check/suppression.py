@@ -73,10 +73,10 @@ class _Matcher:
     def __init__(self, suppression: Suppression) -> None:
         self.suppression = suppression
         self.used = False
-        self._site = _pattern(suppression.site)
+        self._site = wildcards(suppression.site)
         self._with_module = " [" in suppression.site
-        self._function = _pattern(suppression.function)
-        self._device = _pattern(suppression.device.lower())
+        self._function = wildcards(suppression.function)
+        self._device = wildcards(suppression.device.lower())
 
     def matches(self, finding: Finding, results: Results) -> bool:
         """Whether the finding is one of those meant."""
@@ -102,7 +102,8 @@ def _device(finding: Finding, results: Results) -> str:
     return "" if function is None else f"{function.vendor:04x}:{function.device:04x}"
 
 
-def _pattern(text: str) -> re.Pattern[str]:
+def wildcards(text: str) -> re.Pattern[str]:
+    """A pattern in which ``*`` stands for any text and ``?`` for any character."""
     # Not fnmatch: its brackets would make a character class of "[e1000]".
     wild = {"*": ".*", "?": "."}
     return re.compile("".join(wild.get(char) or re.escape(char) for char in text), re.DOTALL)
