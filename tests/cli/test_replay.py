@@ -93,6 +93,22 @@ def test_a_model_that_raises_is_one_line_that_says_where(counted: Path, tmp_path
     assert outcome.err.count("\n") == 1
     assert "the model raised ValueError: no" in outcome.err
     assert "model.py:" in outcome.err
+    assert "at #" in outcome.err
+    assert "it was handling Write(bar=0, offset=4" in outcome.err
+
+
+def test_interrupted_it_tells_what_it_has(
+    counted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stops(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("uvtrace.replay.engine.Engine.go_on", stops)
+    device = f"model:{model(tmp_path)},step=2"
+    outcome = run("replay", counted, "--device", device)
+    assert outcome.code == 130
+    assert "First divergence at #1: COUNT" in outcome.out
+    assert "interrupted after 2 of 6 steps" in outcome.out
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from uvtrace.replay.api import DIVERGENCES_MAX, Options, Progress, replay
 from uvtrace.replay.text import text_of
 from uvtrace.trace.trace import Trace
 
+INTERRUPTED = 130
+
 
 @click.command(name="replay")
 @click.argument("run", metavar="RUN")
@@ -55,7 +57,7 @@ def command(
     registers: str | None,
     divergences: int,
     format_name: str,
-) -> ExitCode:
+) -> int:
     """Hold a recording against a model of its device.
 
     What the host did is told to the device, each thing when its causes have happened; what the
@@ -80,6 +82,8 @@ def command(
         click.echo(json.dumps(outcome.as_json(), indent=1))
     else:
         click.echo(text_of(outcome), nl=False)
+    if outcome.interrupted:
+        return INTERRUPTED
     return code or (ExitCode.OK if outcome.agrees else ExitCode.FAILED)
 
 

@@ -12,7 +12,8 @@ from typing import Final
 from uvtrace.check.contract import Contract, class_codes, contract_for, installed_contracts
 from uvtrace.device.device import Device
 from uvtrace.device.find import make, options_of
-from uvtrace.errors import UsageError
+from uvtrace.device.machine import ModelError
+from uvtrace.errors import UsageError, UvtraceError
 from uvtrace.registers import RegisterMap, load
 from uvtrace.replay.course import Course
 from uvtrace.replay.engine import Difference, Engine, Mismatch
@@ -71,7 +72,7 @@ def replay(
         UsageError: no such device, or the recording has several functions.
         InputError: the recording has no access to a device.
         EnvironmentLacksError: there is no QEMU.
-        ModelError: the model raised.
+        UvtraceError: the model raised.
     """
     options = options or Options()
     begun = time.monotonic()
@@ -84,7 +85,17 @@ def replay(
     outcome = Outcome(trace.path, name, script.name)
     outcome.told = sum(step.told is not None for step in script.steps)
     runner = Runner(course, begin, can_copy=begin.can_copy)
-    _run(runner, course, trace, outcome, options.divergences, progress)
+    try:
+        _run(runner, course, trace, outcome, options.divergences, progress)
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+        outcome.notes.append(f"interrupted after {runner.at} of {len(script.steps)} steps")
+    except ModelError as error:
+        row = script.steps[min(runner.at, len(script.steps) - 1)].row
+        seq = int(trace[row]["seq"])
+        raise UvtraceError(
+            f"{error.what}; it was handling {error.cause!r}", where=f"{error.where}, at #{seq}"
+        ) from error
     outcome.explained = runner.explained
     outcome.notes += _notes(course, outcome)
     outcome.seconds = time.monotonic() - begun

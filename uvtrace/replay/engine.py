@@ -366,7 +366,7 @@ class Engine:
     def _is_in_memory(self, said: Said) -> bool:
         if said.kind != Kind.DMA_WRITE or self.target.shows_writes:
             return False
-        return self.target.memory(said.address, said.length) == said.data
+        return self.target.memory(said.address, len(said.data)) == said.data
 
     def _bring_frame(self, number: int, step: Step) -> bool:
         """Let a frame come in whose first trace is expected now."""

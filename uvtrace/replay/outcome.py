@@ -70,6 +70,7 @@ class Outcome:
         explained: differences that another order of what the recording does not show explains.
         notes: what must be known to read this.
         seconds: it took.
+        interrupted: it was stopped before the recording's end.
     """
 
     file: str
@@ -85,6 +86,7 @@ class Outcome:
     explained: int = 0
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    interrupted: bool = False
 
     @property
     def agrees(self) -> bool:
@@ -123,6 +125,7 @@ class Outcome:
             "frames_in": self.frames_in,
             "frames_out": self.frames_out,
             "explained": self.explained,
+            "interrupted": self.interrupted,
             "notes": self.notes,
             "seconds": round(self.seconds, 3),
             "divergences": [each.as_json() for each in self.divergences],

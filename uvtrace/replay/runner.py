@@ -66,6 +66,10 @@ class Runner:
         course: what to replay.
         begin: makes the target, as at power-on.
         can_copy: False: the target cannot be begun anew again and again: no choices are tried.
+
+    Attributes:
+        at: the step that is being done.
+        explained: differences for which another choice was found.
     """
 
     def __init__(self, course: Course, begin: Callable[[], Target], can_copy: bool = True) -> None:
@@ -78,6 +82,7 @@ class Runner:
         self._in_vain: Counter[tuple[object, ...]] = Counter()
         self._decisions: dict[Key, int] = {}
         self.explained = 0
+        self.at = 0
 
     def run(self) -> Iterator[tuple[Engine, Mismatch | None]]:
         """Go through the script: yields each divergence, and now and then nothing, for progress.
@@ -92,6 +97,7 @@ class Runner:
                     copied = engine.at
                     self._keep(engine)
                     yield engine, None
+                self.at = engine.at
                 try:
                     engine.step()
                 except Mismatch as mismatch:
