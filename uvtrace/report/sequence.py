@@ -8,7 +8,7 @@ role; a mapping that belongs to the proof is a bar along the bus for as long as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,10 +71,6 @@ class _Row:
     @property
     def phase(self) -> int:
         return int(self.record["phase"])
-
-
-Names = Callable[[np.void, np.void], str]
-"""The name of the register that an access (its record, its facts) goes to; may be empty."""
 
 
 def diagram(trace: Trace, around: Surroundings, place: Place, title: str) -> Markup:
