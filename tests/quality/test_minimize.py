@@ -32,6 +32,8 @@ RECORDING = "e1000-6.12.pcapng.zst"
 TESTS_MAX = 40
 NO_DRIVER = "snapshot: driver none"
 CONFIG = "snapshot: config space, 256 bytes"
+BAR0 = 0xFEBC0000
+TDBAL, TDT = BAR0 + 0x3800, BAR0 + 0x3818
 
 
 def minimised(trace: Trace, finding: Finding) -> Minimal:
@@ -185,6 +187,17 @@ def test_an_access_with_memory_decoding_off_needs_what_switched_it_off(planting:
             "config write 0x04 Command (2) = 0x0105",
             "MMIO read BAR0+0x8 (4) = 0x80080783, 170 ns",
         ],
+        1,
+    )
+
+
+def test_a_forbidden_step_of_a_contract_needs_the_probe_that_began_it(planting: Planting) -> None:
+    """The driver tells of a descriptor before it has told where the ring is."""
+    ring = planting.nth(Kind.MMIO_WRITE, 0, address=TDBAL)
+    tail = planting.nth(Kind.MMIO_WRITE, 5, address=TDT)
+    planting.again(ring - 3, tail)
+    assert left_of(planting, "FSM001") == (
+        ["probe by e1000 begins", "MMIO write BAR0+0x3818 (4) = 0x00000005"],
         1,
     )
 

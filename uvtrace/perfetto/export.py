@@ -31,6 +31,8 @@ from uvtrace.trace.layout import FUNCTION_NONE, kinds_of, view_of
 from uvtrace.trace.trace import Trace
 
 CHUNK: Final = 1 << 16
+ABOUTS_MAX: Final = 1 << 16
+"""Places of which what is told of them is kept."""
 _BAR_SHIFT: Final = 56
 # Plain numbers: they are looked at for every record.
 _CONTEXT: Final = int(Flag.HARDIRQ | Flag.SOFTIRQ)
@@ -52,8 +54,6 @@ _COLUMNS: Final = (
     *("kind", "phase", "status", "flags", "seq", "time_ns", "tid", "cpu", "function"),
     *("address", "length", "value", "tag", "ip", "caller", "duration_ns"),
 )
-
-About = dict[str, int | str]
 
 
 @dataclass(slots=True)
@@ -155,6 +155,7 @@ class _Timeline:
         self._asked: dict[tuple[int, int, int], _Record] = {}
         self._flows: dict[int, list[int]] = defaultdict(list)
         self._sites: dict[int, str] = {}
+        self._abouts: dict[tuple[int, int, int, int], bytes] = {}
         self._access_names: dict[tuple[int, int, int], str] = {}
         self._last_ns = 0
         self._names = self._register_names()
@@ -435,19 +436,30 @@ class _Timeline:
             uuid = self._lane_track(record.function, what, lane)
             self._out.append(self._events.end(uuid, record.time_ns))
 
-    def _about(self, record: _Record) -> About:
-        about: About = {"seq": record.seq}
+    def _about(self, record: _Record) -> bytes:
+        """What is told of every event; the same place is met again and again."""
+        site = record.caller or record.ip
+        key = record.address, record.length, record.status, site
+        known = self._abouts.get(key)
+        if known is None:
+            if len(self._abouts) >= ABOUTS_MAX:
+                self._abouts.clear()
+            known = self._abouts[key] = self._events.annotations(self._place(record, site))
+        own: dict[str, int | str] = {"seq": record.seq}
+        if record.kind in _ACCESSES:
+            own["value"] = record.value
+        return self._events.annotations(own) + known
+
+    def _place(self, record: _Record, site: int) -> dict[str, int | str]:
+        about: dict[str, int | str] = {}
         if record.address:
             about["address"] = record.address
         if record.length:
             about["length"] = record.length
-        if record.kind in _ACCESSES:
-            about["value"] = record.value
         if record.status != _OK:
             about["status"] = texts.status_text(record.status)
-        site = self._site(record.caller or record.ip)
-        if site:
-            about["site"] = site
+        if name := self._site(site):
+            about["site"] = name
         return about
 
     def _site(self, site: int) -> str:

@@ -165,16 +165,17 @@ class Events:
         self._interned = Interned()
         self._heads: dict[str, bytes] = {}
         self._texts: dict[tuple[str, str], bytes] = {}
+        self._kinds: dict[tuple[Type, int, str], bytes] = {}
 
     def begin(
         self,
         uuid: int,
         time_ns: int,
         name: str,
-        about: Mapping[str, int | str],
+        about: bytes,
         flows: Iterable[int] = (),
     ) -> bytes:
-        """A slice begins."""
+        """A slice begins; ``about`` is what :meth:`annotations` gives."""
         return self._named(Type.BEGIN, uuid, time_ns, name, about, flows, 48)
 
     def end(self, uuid: int, time_ns: int) -> bytes:
@@ -186,7 +187,7 @@ class Events:
         uuid: int,
         time_ns: int,
         name: str,
-        about: Mapping[str, int | str],
+        about: bytes,
         flows: Iterable[int] = (),
     ) -> bytes:
         """Something that takes no time; ``flows`` lead from here."""
@@ -197,22 +198,28 @@ class Events:
         event = number(9, Type.COUNTER) + number(11, uuid) + number(30, value)
         return packet(number(8, time_ns) + block(11, event))
 
+    def annotations(self, about: Mapping[str, int | str]) -> bytes:
+        """Fields of an event that tell about it; numbers or texts by name."""
+        return b"".join([self._annotation(name, value) for name, value in about.items()])
+
     def _named(
         self,
         type_: Type,
         uuid: int,
         time_ns: int,
         name: str,
-        about: Mapping[str, int | str],
+        about: bytes,
         flows: Iterable[int],
         flow_field: int,
     ) -> bytes:
-        event = [number(9, type_), number(11, uuid)]
-        event.append(number(10, self._interned.number(Table.EVENT_NAME, name)))
-        event += [self._annotation(key, value) for key, value in about.items()]
-        event += [fixed64(flow_field, flow) for flow in flows]
-        content = number(8, time_ns) + block(11, b"".join(event))
-        return packet(content + self._interned.take())
+        head = self._kinds.get((type_, uuid, name))
+        if head is None:
+            named = number(10, self._interned.number(Table.EVENT_NAME, name))
+            head = self._kinds[type_, uuid, name] = number(9, type_) + number(11, uuid) + named
+        event = head + about
+        for flow in flows:
+            event += fixed64(flow_field, flow)
+        return packet(number(8, time_ns) + block(11, event) + self._interned.take())
 
     def _annotation(self, name: str, value: int | str) -> bytes:
         if isinstance(value, str):
