@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # What `make demo` does: record the stock e1000 driver under a ping in a VM, say what is in the
-# recording, check it. Where no VM can run, a recording from traces/ takes its place.
+# recording, check it, make a page of it. Where no VM can run, a recording from traces/ takes its place.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,7 +36,7 @@ step 'make the virtual environment' make --no-print-directory venv PYTHON="$PYTH
 PATH=$PWD/.venv/bin:$PATH
 
 step 'record the stock e1000 driver under a ping, in a VM' \
-    uvtrace record --vm --device qemu:e1000 -o "$run" -- ping -c 5 10.0.2.2
+    uvtrace record --vm --device qemu:e1000 --memory -o "$run" -- ping -c 5 10.0.2.2
 code=$?
 if [ "$code" = "$ENVIRONMENT_LACKS" ]; then
     run=$(newest_recorded)
@@ -51,10 +51,14 @@ step 'check it by the rules' uvtrace check "$run"
 code=$?
 # 1 is a finding, which a demonstration may have; anything else is a failure.
 [ "$code" -le 1 ] || exit "$code"
+step 'make a page of it' uvtrace report "$run" -o demo/report
+code=$?
+[ "$code" -le 1 ] || exit "$code"
 
 cat <<END
 
 == what next
+   open demo/report/index.html in a browser
    open $run in Wireshark:
       uvtrace wireshark install     (once: teaches Wireshark to read recordings)
       wireshark -C uvtrace $run
