@@ -109,7 +109,7 @@ class Aggregates:
         events = found.events(self._number)
         if not len(events.rows) and not len(lost[0]):
             return np.zeros(0, HIT)
-        hits = np.zeros(len(events.rows), HIT)
+        hits = np.empty(len(events.rows), HIT)
         measure, by_key = _MEASURES[self.window.measure], self.window.reset_key is not None
         followed = self._followed(chunk, events, lost)
         tallies = self.counted, self.unknown

@@ -16,7 +16,7 @@ from uvtrace.check.loss import Losses
 from uvtrace.check.native.access import Access, How, Source, by_row
 from uvtrace.check.native.fields import is_field
 from uvtrace.check.places import Places, put_places
-from uvtrace.check.split import FIELDS, rows_among, rows_by_kind, split
+from uvtrace.check.split import FIELDS, latest_until, rows_among, rows_by_kind, split
 from uvtrace.trace.layout import kinds_of, view_of
 
 Rows = NDArray[np.int64]
@@ -241,7 +241,8 @@ class Chunk:
     def latest_ns(self, before: int) -> NDArray[np.int64]:
         """The latest time of any record up to each one, given that of the chunks before."""
         if self._latest is None or self._latest[0] != before:
-            latest = np.maximum.accumulate(np.maximum(self.column("time_ns"), before))
+            latest = np.empty(len(self), np.int64)
+            latest_until(self.column("time_ns"), before, latest)
             self._latest = (before, latest)
         return self._latest[1]
 

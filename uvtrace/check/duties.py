@@ -164,7 +164,7 @@ class Duties:
             return np.zeros(0, BROKEN)
         followed = self._events(chunk, events, lost, latest_ns, before_ns)
         self._make_room(opening)
-        broken = np.zeros(self._live() + opening, BROKEN)
+        broken = np.empty(self._live() + opening, BROKEN)
         duty = self.obligation
         by_key, ends = duty.break_key is not None, duty.deadline_ns is not None
         tallies = self.closed, self.unsure

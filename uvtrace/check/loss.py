@@ -57,6 +57,8 @@ class Losses:
 
     def of(self, sights: Iterable[Sight]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and functions of the losses that hide one of ``sights``."""
+        if not len(self.rows):
+            return self.rows, self.functions
         hit = (self.masks & sight_mask(sights)) != 0
         return self.rows[hit], self.functions[hit]
 

@@ -172,7 +172,7 @@ class Machines:
         self._see_symbols()
         walked = self._walked(chunk, events, symbol, lost)
         # An event can break a step, and the machine that it made a stay.
-        hits = np.zeros(2 * len(events.rows) + self._live(), HIT)
+        hits = np.empty(2 * len(events.rows) + self._live(), HIT)
         initial = self.automaton.index(self.automaton.initial)
         tables = self._steps, self._strangers
         tallies = self.stepped, self.unknown

@@ -117,3 +117,12 @@ def rows_among(kind: NDArray[np.uint8], wanted: NDArray[np.uint8], rows: NDArray
     for row in range(len(kind)):
         rows[found] = row
         found += wanted[kind[row]]
+
+
+@loop
+def latest_until(time_ns: NDArray[np.int64], before: int, latest: NDArray[np.int64]) -> None:
+    """Fill in the latest time up to each row, given that of all before."""
+    now: Any = np.int64(before)
+    for row in range(len(time_ns)):
+        now = max(now, time_ns[row])
+        latest[row] = now
