@@ -23,6 +23,7 @@ from uvtrace.replay.target import Target
 from uvtrace.trace.enums import Kind, MemoryMoment, Status
 
 _PENDING_MAX: Final = 4096
+_CHOICES_KEPT: Final = 32
 _LOG_KEPT: Final = 24
 _TIMERS_MAX: Final = 64
 """Timers that are let run off while one thing is waited for."""
@@ -75,12 +76,14 @@ class Choice:
     """Something that the recording left open.
 
     Attributes:
+        index: how many choices came before it.
         number: the step at which it came up.
         key: what the choice is about.
         options: what could be chosen.
         chosen: what was.
     """
 
+    index: int
     number: int
     key: Key
     options: tuple[int, ...]
@@ -92,7 +95,8 @@ class Engine:
 
     Attributes:
         at: the next step of the script.
-        choices: what the recording left open, and what was chosen.
+        choices: what the recording left open, and what was chosen; the newest.
+        chosen: how often there was a choice.
         decisions: what to choose, by key, where it is not the usual.
         agreed: what both said, by the register that was read or by kind.
         not_compared: what the recording does not show of one side, likewise.
@@ -104,7 +108,8 @@ class Engine:
         self.course = course
         self.target = target
         self.at = 0
-        self.choices: list[Choice] = []
+        self.choices: deque[Choice] = deque(maxlen=_CHOICES_KEPT)
+        self.chosen = 0
         self.decisions: Mapping[Key, int] = {}
         self.agreed: Counter[str] = Counter()
         self.not_compared: Counter[str] = Counter()
@@ -225,7 +230,8 @@ class Engine:
         if chosen not in options:
             chosen = options[0]
         if len(options) > 1:
-            self.choices.append(Choice(self.at, key, options, chosen))
+            self.choices.append(Choice(self.chosen, self.at, key, options, chosen))
+            self.chosen += 1
         return chosen
 
     def _hear(self, said: list[Said]) -> None:

@@ -8,6 +8,7 @@ that lets both agree again is kept. What no choice explains is a divergence.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _STEPS_MAX: Final = 10_000
 _FAR_ENOUGH: Final = 12
 """A choice explains a difference if both agree for so many steps behind it."""
 _DEPTH: Final = 2
+_BRANCHES: Final = 4
 _HOPELESS: Final = 2
 """After so many searches in vain, differences of that kind are taken as they are."""
 
@@ -42,6 +44,15 @@ class Copy:
     at: int
     state: bytes | None
     choices: int
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A replay that goes on agreeing, its decisions, and the first choice that is another."""
+
+    engine: Engine
+    decisions: dict[Key, int]
+    since: int
 
 
 class _Budget:
@@ -115,12 +126,12 @@ class Runner:
     # ------------------------------------------------------------- copies
 
     def _keep(self, engine: Engine) -> None:
-        if not self._can_copy or len(engine.choices) == self._copies[-1].choices:
+        if not self._can_copy or engine.chosen == self._copies[-1].choices:
             return  # there is nothing new that could be chosen otherwise
         state = self._copier.copy(engine)
         if state is None:
             return
-        self._copies.append(Copy(engine.at, state, len(engine.choices)))
+        self._copies.append(Copy(engine.at, state, engine.chosen))
         del self._copies[1:-_COPIES_KEPT]
 
     def _restored(self, copy: Copy, decisions: dict[Key, int]) -> Engine:
@@ -147,10 +158,11 @@ class Runner:
             return None
         self._in_vain[signature] = 0
         self.explained += 1
-        better, self._decisions = found
         engine.target.close()
-        self._copies = [copy for copy in self._copies if copy.at <= better.at]
-        return better
+        self._decisions = found.decisions
+        # Later copies are of the course that was chosen before.
+        self._copies = [copy for copy in self._copies if copy.choices <= found.since]
+        return found.engine
 
     def _search(
         self,
@@ -159,27 +171,32 @@ class Runner:
         decisions: dict[Key, int],
         depth: int,
         budget: _Budget,
-    ) -> tuple[Engine, dict[Key, int]] | None:
-        further: list[tuple[int, Engine, Mismatch, dict[Key, int]]] = []
+        since: int = sys.maxsize,
+    ) -> _Found | None:
+        """Try other choices; copies made behind choice ``since`` are of another course."""
+        further: list[tuple[_Found, Mismatch]] = []
         for changed in self._alternatives(engine, mismatch):
             if budget.is_spent:
                 break
             tried = {**decisions, **{choice.key: option for choice, option in changed}}
-            first = min(changed, key=lambda pair: pair[0].number)[0]
-            copy = self._copy_before(engine.choices.index(first))
+            first = min(choice.index for choice, _ in changed)
+            copy = self._copy_before(min(first, since))
             budget.spend(mismatch.number - copy.at)
             trial, failed = self._try(copy, tried, mismatch.number)
+            found = _Found(trial, tried, min(first, since))
             if failed is None:
-                return trial, tried
+                return found
             if failed.number > mismatch.number:
-                further.append((failed.number, trial, failed, tried))
+                further.append((found, failed))
             else:
                 trial.target.close()
         if depth > 1:
-            for _, trial, failed, tried in sorted(further, key=lambda each: -each[0])[:4]:
-                found = self._search(trial, failed, tried, depth - 1, budget)
-                if found is not None:
-                    return found
+            for found, failed in sorted(further, key=lambda each: -each[1].number)[:_BRANCHES]:
+                deeper = self._search(
+                    found.engine, failed, found.decisions, depth - 1, budget, found.since
+                )
+                if deeper is not None:
+                    return deeper
         return None
 
     def _alternatives(
@@ -187,7 +204,7 @@ class Runner:
     ) -> Iterator[tuple[tuple[Choice, int], ...]]:
         recent = [
             choice
-            for choice in engine.choices[-_CHOICES_MAX:]
+            for choice in list(engine.choices)[-_CHOICES_MAX:]
             if choice.number >= mismatch.number - _RECENT
         ][::-1]
         single = [
