@@ -10,9 +10,12 @@ from importlib import resources
 from string import Template
 from typing import Any, Final, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from uvtrace.check.results import Results
 from uvtrace.registers import RegisterMap
-from uvtrace.report.around import Surroundings
+from uvtrace.report.around import Place, Surroundings
 from uvtrace.report.findings import Told, findings, look
 from uvtrace.report.groups import GROUPS
 from uvtrace.report.header import header, outcome
@@ -72,13 +75,7 @@ def page(subject: Subject, progress: Progress = no_progress) -> str:
     progress("drawing the findings")
     around = Surroundings(trace)
     places = around.places(each.finding for each in subject.told)
-    diagrams: dict[int, Callable[[], Markup]] = {
-        told.number: partial(
-            diagram, trace, around, place, f"{told.finding.rule}: {told.finding.message}"
-        )
-        for told, place in list(zip(subject.told, places, strict=True))[:_DIAGRAMS_MAX]
-    }
-    told = findings(subject.told, results, diagrams)
+    told = findings(subject.told, results, _diagrams(subject, around, places))
     progress("counting")
     facts = digest(trace)
     timeline = timeline_of(trace, results.start_ns)
@@ -86,15 +83,7 @@ def page(subject: Subject, progress: Progress = no_progress) -> str:
     graphs = states(trace, subject.device, subject.registers)
     evidence = [row for place in places for row in place.roles]
     rows = rows_shown(len(trace), evidence, subject.rows_max)
-    total = len(trace) if rows is None else len(rows)
-    table = table_of(
-        trace,
-        results.start_ns,
-        subject.device.registers,
-        rows,
-        lambda done: progress("packing the transactions", done, total),
-    )
-    note = f"{total:,} of {len(trace):,} transactions: the first ones, and those of findings."
+    table = _table(subject, rows, progress)
     return _filled(
         {
             "title": text(f"{outcome(results)}: {trace.path or 'trace'}"),
@@ -104,10 +93,42 @@ def page(subject: Subject, progress: Progress = no_progress) -> str:
             "verdicts": verdicts(results, _first(subject.told)),
             "states": graphs,
             "rules": rules_told(results),
-            "note": tag("p", note, class_="hint") if rows is not None else Markup(""),
+            "note": _note(trace, rows),
             "data": joined(_data(subject, timeline, table)),
         }
     )
+
+
+def _diagrams(
+    subject: Subject, around: Surroundings, places: Sequence[Place]
+) -> dict[int, Callable[[], Markup]]:
+    """By number of the finding: what draws it."""
+    drawn = list(zip(subject.told, places, strict=True))[:_DIAGRAMS_MAX]
+    return {
+        told.number: partial(
+            diagram, subject.trace, around, place, f"{told.finding.rule}: {told.finding.message}"
+        )
+        for told, place in drawn
+    }
+
+
+def _table(subject: Subject, rows: NDArray[np.int64] | None, progress: Progress) -> Table:
+    total = len(subject.trace) if rows is None else len(rows)
+    return table_of(
+        subject.trace,
+        subject.results.start_ns,
+        subject.device.registers,
+        rows,
+        lambda done: progress("packing the transactions", done, total),
+    )
+
+
+def _note(trace: Trace, rows: NDArray[np.int64] | None) -> Markup:
+    """What is to be said of a table that does not hold all."""
+    if rows is None:
+        return Markup("")
+    note = f"{len(rows):,} of {len(trace):,} transactions: the first ones, and those of findings."
+    return tag("p", note, class_="hint")
 
 
 def _first(told: Sequence[Told]) -> dict[tuple[str, str], int]:

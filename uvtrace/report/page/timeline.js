@@ -36,9 +36,9 @@ class Timeline {
     this.range = document.getElementById("timeline-range");
     this.build();
     this.listen();
+    // It also tells of the size that there is now: this draws for the first time.
     new ResizeObserver(() => this.draw()).observe(this.plot);
     themeWatchers.push(() => this.draw());
-    this.draw();
   }
 
   build() {
@@ -66,7 +66,7 @@ class Timeline {
     const lane = new Uint8Array(256).fill(255);
     this.facts.lanes.forEach(({ kinds }, index) => kinds.forEach((each) => (lane[each] = index)));
     this.rows = { time, lane, kind };
-    this.draw();
+    if (this.to - this.from < this.facts.span) this.draw();
   }
 
   zoom(from, to) {
@@ -152,6 +152,7 @@ class Timeline {
     const bins = Math.max(Math.floor(width / 1.5), 1);
     const counted = this.counts(bins);
     const line = colour("line");
+    this.shown = counted;
     counted.forEach((counts, index) => {
       const base = (index + 1) * LANE;
       const most = Math.log1p(counts.reduce((top, each) => Math.max(top, each), 0));
@@ -165,7 +166,6 @@ class Timeline {
         pen.fillRect((bin * width) / bins, base - 1 - tall, Math.max(width / bins, 1), tall);
       }
     });
-    this.shown = counted;
   }
 
   // One mark per finding, or per heap of findings that would cover each other.
@@ -195,7 +195,8 @@ class Timeline {
   }
 
   tell(x) {
-    const bins = this.shown?.[0]?.length ?? 0;
+    if (!this.shown) return;
+    const bins = this.shown[0].length;
     const bin = Math.floor((x / this.canvas.clientWidth) * bins);
     const parts = this.facts.lanes
       .map((lane, index) => [this.shown[index][bin], lane.title])
