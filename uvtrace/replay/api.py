@@ -246,9 +246,12 @@ def _notes(course: Course, outcome: Outcome) -> list[str]:
     script, notes = course.script, []
     if not script.shows_device:
         also = ", and memory where the recorder looked at it" if script.shows_memory else ""
+        traffic = "registers that depend on traffic are not"
+        if course.registers is None:
+            traffic = "which registers depend on traffic is not known (--registers)"
         notes.append(
             "the recording does not show DMA and interrupt messages: register reads and handler"
-            f" entries are compared{also}; registers that depend on traffic are not"
+            f" entries are compared{also}; {traffic}"
         )
         if outcome.not_compared["withheld"]:
             notes.append(

@@ -426,6 +426,10 @@ class Engine:
             self.not_compared[self.course.name_of(said)] += 1
             return
         mask = (1 << 8 * said.length) - 1 & ~self.target.unpredictable(said)
+        if not mask:
+            del self._produced[place]
+            self.not_compared[self.course.name_of(said)] += 1
+            return
         mask = 0 if said.kind == Kind.PIO_WRITE else mask  # its completion carries no data
         wrong = (said.value ^ got.value) & mask
         if wrong and not wrong & self.course.described(said):

@@ -25,6 +25,7 @@ from uvtrace.replay.script import Script, Told
 from uvtrace.trace.enums import Kind
 
 _SLOT: Final = 4
+_CONFIG_BYTES: Final = 256
 _BRIDGE: Final = 1 << 11
 """The ISA bridge of the machine ``pc``, 00:01.0, as a config address."""
 _ROUTES: Final = 0x60
@@ -271,9 +272,10 @@ class QemuTarget:
         return self._said()
 
     def unpredictable(self, said: Said) -> int:
-        """What stands in BARs and the like."""
+        """What stands in BARs and the like; 0xCF8 does not reach extended config space."""
         if said.kind == Kind.CONFIG_READ:
-            return unpredictable_config(said.address, said.length)
+            beyond = said.address >= _CONFIG_BYTES
+            return -1 if beyond else unpredictable_config(said.address, said.length)
         return 0
 
 
