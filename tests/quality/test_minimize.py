@@ -19,7 +19,8 @@ from uvtrace.check.engine import check, checker_of
 from uvtrace.check.explain import first_of_each
 from uvtrace.check.results import Finding
 from uvtrace.check.rules import Selection
-from uvtrace.minimize.minimize import Minimal, minimize
+from uvtrace.minimize.minimize import Minimal, minimize, nothing_new
+from uvtrace.minimize.written import small_trace
 from uvtrace.replay.api import replay
 from uvtrace.trace import descriptions
 from uvtrace.trace.enums import Flag, Kind, Phase
@@ -189,6 +190,24 @@ def test_an_access_with_memory_decoding_off_needs_what_switched_it_off(planting:
         ],
         1,
     )
+
+
+def test_what_is_left_out_makes_nothing_else_look_wrong() -> None:
+    """Without the write that switched decoding off, BARs would seem to be sized with it on."""
+    trace = uvtrace.open(TRACES / "faulty" / "nvme-6.12.pcapng.zst")
+    whole = checker_of(trace)
+    findings = whole.check(trace).findings
+    finding = next(each for each in findings if each.rule == "CFG009")
+    own = checker_of(trace, selection=Selection(("CFG009",)))
+    plain = minimize(trace, finding, own)
+    known = {each.signature for each in findings}
+    honest = minimize(trace, finding, own, also=nothing_new(whole, known))
+    assert set(small_trace(trace, plain, whole).found) - known
+    assert not set(small_trace(trace, honest, whole).found) - known
+    (added,) = set(honest.kept.tolist()) - set(plain.kept.tolist())
+    told = descriptions.summary(trace[added : added + 1], 0)
+    assert told == "config write 0x04 Command (2) = 0x0105"
+    assert honest.tests <= TESTS_MAX
 
 
 def test_a_forbidden_step_of_a_contract_needs_the_probe_that_began_it(planting: Planting) -> None:

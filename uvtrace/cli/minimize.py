@@ -18,7 +18,8 @@ from uvtrace.check.rules import Selection
 from uvtrace.cli.bar import bar
 from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode, UsageError
-from uvtrace.minimize.minimize import Minimal, UnconfirmedError, minimize
+from uvtrace.minimize.judge import Also
+from uvtrace.minimize.minimize import Minimal, UnconfirmedError, minimize, nothing_new
 from uvtrace.minimize.reduce import Budget, counted
 from uvtrace.minimize.target import choose
 from uvtrace.minimize.written import Small, small_trace, write
@@ -117,7 +118,8 @@ def command(
     only = Selection((finding.rule,))
     own = checker_of(trace, selection=only, rules=rules, registers=described, contract=contract)
     work = _Work(trace, finding, own, Budget(tests, seconds), keep_values)
-    minimal = work.minimal()
+    known = {each.signature for each in results.findings}
+    minimal = work.honest(work.minimal(), whole, known)
     confirmed = ""
     if device:
         minimal, confirmed = work.confirmed(minimal, device)
@@ -153,7 +155,18 @@ class _Work:
     budget: Budget
     keep_values: bool
 
-    def minimal(self, device: str = "") -> Minimal:
+    def honest(self, plain: Minimal, whole: Checker, known: set[str]) -> Minimal:
+        """The smallest part in which nothing else looks wrong that is right in the whole.
+
+        Where that cannot be had within the budget, the part that was found first, of which the
+        output says what looks wrong in it.
+        """
+        if plain.stopped or not set(small_trace(self.trace, plain, whole).found) - known:
+            return plain
+        found = self.minimal(also=nothing_new(whole, known))
+        return plain if found.stopped else found
+
+    def minimal(self, device: str = "", also: Also | None = None) -> Minimal:
         """The smallest part, with a bar."""
         with bar("minimising" if not device else "confirming", self.budget.tests) as moved:
             return minimize(
@@ -163,6 +176,7 @@ class _Work:
                 budget=self.budget,
                 keep_values=self.keep_values,
                 confirm=device,
+                also=also,
                 progress=lambda done, kept: moved(done, f"{kept} records"),
             )
 

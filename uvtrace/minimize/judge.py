@@ -9,7 +9,7 @@ the derived columns that it had in the whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,7 +57,7 @@ class Judge:
         trace: the whole.
         target: what a part must prove.
         checker: judges by the rule of the target alone.
-        also: what else a part must do; says why it does not.
+        also: what else a part must do; each says why it does not.
 
     Attributes:
         shows_at_once: the finding shows at its record, whatever comes behind that.
@@ -65,7 +65,7 @@ class Judge:
     """
 
     def __init__(
-        self, trace: Trace, target: Target, checker: Checker, also: Also | None = None
+        self, trace: Trace, target: Target, checker: Checker, also: Sequence[Also] = ()
     ) -> None:
         self._target = target
         self._also = also
@@ -99,8 +99,10 @@ class Judge:
             if self._columns.get(key, value) != value:
                 meaning = ALL[key[1]].meaning
                 return Outcome(False, f"it is not known as it was: {meaning} ({key[1]})", others)
-        why = "" if self._also is None else self._also(part, positions)
-        return Outcome(not why, why, others)
+        for each in self._also:
+            if why := each(part, positions):
+                return Outcome(False, why, others)
+        return Outcome(True, "", others)
 
     def _whole(self, trace: Trace) -> tuple[bool, Columns]:
         positions = np.arange(len(trace), dtype=np.int64)

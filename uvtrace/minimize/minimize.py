@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from uvtrace.check.engine import Checker
 from uvtrace.check.results import Finding
 from uvtrace.errors import UsageError, UvtraceError
 from uvtrace.minimize.depend import Dependencies
-from uvtrace.minimize.judge import Judge
+from uvtrace.minimize.judge import Also, Judge
 from uvtrace.minimize.reduce import Budget, Reduction, SpentError, Unit
 from uvtrace.minimize.target import Target, locate
 from uvtrace.minimize.transactions import Transaction, transactions
@@ -64,6 +64,7 @@ def minimize(
     budget: Budget | None = None,
     keep_values: bool = False,
     confirm: str = "",
+    also: Also | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Minimal:
     """Find the fewest records that prove a finding.
@@ -78,6 +79,7 @@ def minimize(
         keep_values: leave values and payloads as they are.
         confirm: a model (``model:NAME``) that must do again what the device does in the proof,
             when the part is replayed to it; values stay as they are.
+        also: what else a part must do; see :func:`nothing_new`.
         progress: told the number of tests and of records after each test.
 
     Raises:
@@ -87,7 +89,8 @@ def minimize(
     begun = time.monotonic()
     target = locate(trace, finding, checker.rules)
     confirmation = _confirmation(trace, target, confirm)
-    judge = Judge(trace, target, checker, confirmation.why_not if confirmation else None)
+    further = [each for each in (also, confirmation and confirmation.why_not) if each]
+    judge = Judge(trace, target, checker, further)
     depends = Dependencies(trace, target, judge.named, needs_tail=not judge.shows_at_once)
     end = target.position + 1 if judge.shows_at_once else len(trace)
     keep_values = keep_values or confirmation is not None
@@ -111,6 +114,22 @@ def minimize(
         others=tuple(sorted(reduction.others)),
         stopped=stopped,
     )
+
+
+def nothing_new(checker: Checker, known: Iterable[str]) -> Also:
+    """What refuses parts in which records that were left out make others look wrong.
+
+    Args:
+        checker: judges by every rule.
+        known: signatures of what the whole has.
+    """
+    signatures = frozenset(known)
+
+    def look(part: Trace, _: Positions) -> str:
+        found = {finding.signature for finding in checker.check(part).findings} - signatures
+        return f"it would look like {min(found)}" if found else ""
+
+    return look
 
 
 class UnconfirmedError(UvtraceError):
