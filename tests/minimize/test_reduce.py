@@ -7,7 +7,7 @@ from math import ceil, log2
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uvtrace.minimize.judge import Outcome
@@ -22,6 +22,7 @@ def reduction(n: int, needed: set[int], budget: Budget | None = None) -> Reducti
     return Reduction(judge, budget or Budget(10_000), np.arange(n))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_exactly_what_is_needed_is_left_in_few_tests(n: int, data: st.DataObject) -> None:
     needed = data.draw(st.sets(st.integers(0, n - 1), max_size=6))
@@ -32,6 +33,7 @@ def test_exactly_what_is_needed_is_left_in_few_tests(n: int, data: st.DataObject
     assert made.tests <= 1 + 2 * r * (ceil(log2(n / max(r, 1))) + 2)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 100), st.data())
 def test_exactly_the_values_that_matter_are_left(n: int, data: st.DataObject) -> None:
     needed = data.draw(st.sets(st.integers(0, n - 1), max_size=4))

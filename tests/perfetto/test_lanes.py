@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uvtrace.perfetto.lanes import Lanes, Nest
@@ -14,6 +14,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_slices_never_overlap_without_one_being_within_the_other(
     steps: list[tuple[str, int, int]],

@@ -86,6 +86,7 @@ def test_each_packet_tells_which_packet_it_was_of_the_first_file(tmp_path: Path)
     assert part.comments[texts] == "packet 2, #1, of run.pcapng"
 
 
+@settings(deadline=None)
 @given(st.builds(Origin, st.integers(1, 2**63), st.integers(0, 2**64 - 1), st.just("a, of b")))
 def test_an_origin_is_read_back_from_its_comment(origin: Origin) -> None:
     assert parse_origin(str(origin)) == origin
