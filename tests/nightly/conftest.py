@@ -10,11 +10,9 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
 
 FOLDERS = "/usr/lib/postgresql"
 USER = "tester"
@@ -76,15 +74,16 @@ class Server:
         """End the server at once."""
         self.run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._folder / "data"))
 
-    def database(self) -> str:
-        """The URL of a new database."""
-        name = f"history_{uuid4().hex}"
-        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return self._url(name)
+    def emptied(self) -> str:
+        """The URL of its database, with nothing in it."""
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+        return self._url
 
-    def _url(self, name: str) -> str:
-        return f"postgresql://{USER}@/{name}?host={self._folder}"
+    @property
+    def _url(self) -> str:
+        return f"postgresql://{USER}@/postgres?host={self._folder}"
 
 
 @pytest.fixture(scope="session")
@@ -109,4 +108,4 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "history.db")
     server: Server = request.getfixturevalue("postgresql")
-    return server.database()
+    return server.emptied()

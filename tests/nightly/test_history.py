@@ -17,10 +17,20 @@ from sqlalchemy import text
 from tests.nightly.nights import at, found, full_job, job
 from uvtrace.errors import UsageError, UvtraceError
 from uvtrace.nightly.acceptance import Acceptance
+from uvtrace.nightly.compare import Earlier, Identity
 from uvtrace.nightly.database import shown, url_of
 from uvtrace.nightly.history import History
+from uvtrace.nightly.job import Place
 from uvtrace.nightly.outcome import Ended
-from uvtrace.nightly.queries import Sighting, first_seen, flaky, last_seen, sightings
+from uvtrace.nightly.queries import (
+    Sighting,
+    earlier,
+    first_seen,
+    flaky,
+    last_seen,
+    sightings,
+    unsteady,
+)
 from uvtrace.nightly.schema import METADATA
 
 
@@ -225,3 +235,35 @@ def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path) -> None:
         History(tmp_path / "h.db")
     with pytest.raises(UvtraceError, match="unable to open"):
         History(tmp_path / "none" / "h.db")
+
+
+def test_a_night_is_compared_with_the_last_that_got_to_the_end_of_each_job(
+    history: History,
+) -> None:
+    panicked = replace(job("JOB:panic"), verdicts=(), ended=Ended.PANIC)
+    other = replace(full_job(), place=Place("6.12", "e1000", "ping"))
+    for day, results in enumerate([[full_job()], [full_job(), other], [panicked]], start=1):
+        night = history.begin("m", at(day))
+        for result in results:
+            history.store(night, result)
+        history.finish(night, at(day, hour=5))
+    given_up = history.begin("m", at(4))
+    history.store(given_up, job("DMA007:z"))
+    known = earlier(history, history.begin("m", at(5)))
+    assert known == (
+        Earlier(at(3).date(), panicked),
+        Earlier(at(2).date(), full_job()),
+        Earlier(at(2).date(), other),
+    )
+    assert earlier(history, history.nights("m")[0]) == ()
+
+
+def test_what_was_flaky_lately_is_remembered_for_some_nights(history: History) -> None:
+    for day in (1, 2, 3):
+        night = history.begin("m", at(day))
+        history.store(night, job(*(["DMA007:x"] if day == 1 else []), repetition=1))
+        history.store(night, job(repetition=2))
+        history.finish(night, at(day, hour=5))
+    tonight = history.begin("m", at(4))
+    assert unsteady(history, tonight, nights=3) == {Identity("DMA007:x", "6.1", "e1000")}
+    assert unsteady(history, tonight, nights=2) == frozenset()

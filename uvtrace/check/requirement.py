@@ -19,21 +19,23 @@ def unmet(results: Sequence[Results], required: Sequence[str]) -> list[str]:
         Lines as ``DMA001 is unknown for 0000:00:03.0 in run.pcapng: the recording does not
         show …``; none where every required rule is a pass for every function.
     """
-    return [line for each in results for line in _unmet(each, tuple(required))]
+    return [line for each in results for _, line in missing(each, required)]
 
 
-def _unmet(results: Results, required: tuple[str, ...]) -> list[str]:
+def missing(results: Results, required: Sequence[str]) -> list[tuple[str, str]]:
+    """The same of one trace, with the ID or prefix that each line is about."""
+    prefixes = tuple(required)
     where = f" in {results.file}" if results.file else ""
-    lines = [
-        _line(verdict, where)
+    found = [
+        (verdict.rule, _line(verdict, where))
         for verdict in results.verdicts
-        if required and verdict.rule.startswith(required) and verdict.verdict is not Verdict.PASS
+        if prefixes and verdict.rule.startswith(prefixes) and verdict.verdict is not Verdict.PASS
     ]
     judged = {verdict.rule for verdict in results.verdicts}
-    for wanted in required:
+    for wanted in prefixes:
         if not any(rule.startswith(wanted) for rule in judged):
-            lines.append(f"{wanted} was not judged{where}")
-    return lines
+            found.append((wanted, f"{wanted} was not judged{where}"))
+    return found
 
 
 def _line(verdict: RuleVerdict, where: str) -> str:

@@ -19,6 +19,7 @@ from uvtrace.check.engine import check
 from uvtrace.check.explain import first_of_each
 from uvtrace.check.results import WHOLE_TRACE, Finding, Results, Verdict
 from uvtrace.check.rule import Rule
+from uvtrace.check.rules import Selection
 from uvtrace.diff.latency import Distribution, distributions
 from uvtrace.graph.accesses import RegisterNames, accesses
 from uvtrace.graph.sweep import cover
@@ -64,6 +65,7 @@ class Run:
 def run_of(
     trace: Trace,
     *,
+    selection: Selection | None = None,
     rules: Sequence[Rule] | None = None,
     registers: RegisterMap | None = None,
     contract: Contract | None = None,
@@ -73,12 +75,20 @@ def run_of(
 
     Args:
         trace: what :func:`uvtrace.open` gives.
+        selection: the rules to judge; all by default.
         rules: to judge by; those of the installed packs by default.
         registers: what the device's registers are; by default the contract says.
         contract: what the drivers must keep to; by default the installed one for each function.
         progress: told how many records have been judged.
     """
-    results = check(trace, rules=rules, registers=registers, contract=contract, progress=progress)
+    results = check(
+        trace,
+        selection=selection,
+        rules=rules,
+        registers=registers,
+        contract=contract,
+        progress=progress,
+    )
     firsts, _ = first_of_each(results.findings)
     counts: Counter[str] = Counter()
     for finding in results.findings:

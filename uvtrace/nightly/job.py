@@ -43,6 +43,7 @@ class Job:
         driver: module or file; empty for the one that modalias picks.
         memory: record the contents of memory, too.
         contract: name or file; empty for the installed one.
+        registers: file that says what the device's registers are; empty for none.
         command: for the recorded machine's shell.
         timeout_s: that the command may take.
         cpus, ram_bytes: of the VM.
@@ -57,6 +58,7 @@ class Job:
     driver: str
     memory: bool
     contract: str
+    registers: str
     command: str
     timeout_s: float
     cpus: int
@@ -90,6 +92,7 @@ def jobs_of(matrix: Matrix, releases: Mapping[str, str]) -> tuple[Job, ...]:
             driver=device.driver(kernel),
             memory=device.memory,
             contract=device.contract,
+            registers=device.registers,
             command=workload.command,
             timeout_s=workload.timeout_s,
             cpus=matrix.limits.cpus,
@@ -111,7 +114,7 @@ def _with_digest(job: Job, files: dict[str, str]) -> Job:
     told["selection"] = [checks.selection.select, checks.selection.ignore, checks.require]
     told["uvtrace"] = VERSION
     # Of a file counts what it holds, not where it lies.
-    for name in ("driver", "contract"):
+    for name in ("driver", "contract", "registers"):
         told[name] = _content(getattr(job, name), files)
     told["suppressions"] = _content(str(checks.suppressions or ""), files)
     told["played"] = _content(job.spec.partition(":")[2].partition(",")[0], files)

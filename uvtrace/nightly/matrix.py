@@ -16,6 +16,7 @@ The file is TOML::
     driver = "e1000"                     # or a .ko; or one for each kernel: { "6.12" = "my.ko" }
     memory = true                        # record the contents of memory, too
     contract = "e1000"                   # the installed one for the device by default
+    registers = "e1000.rdl"              # what its registers are, as check --registers takes it
 
     [workloads.network]
     command = "ping -c 5 10.0.2.2"
@@ -62,7 +63,7 @@ from uvtrace.record import spec
 
 FORMAT: Final = 1
 _SECTIONS = ("format", "kernels", "devices", "workloads", "checks", "expected", "limits")
-_DEVICE = ("spec", "driver", "memory", "contract", "workloads", "kernels")
+_DEVICE = ("spec", "driver", "memory", "contract", "registers", "workloads", "kernels")
 _WORKLOAD = ("command", "timeout_s", "repetitions")
 _CHECKS = ("select", "ignore", "require", "suppressions")
 _EXPECTED = ("signature", "rule", "device", "kernel", "reason", "expires")
@@ -81,6 +82,7 @@ class Device:
             that modalias picks.
         memory: record the contents of memory, too.
         contract: name, or path of a file; empty for the installed one.
+        registers: file that says what its registers are; empty for none.
         workloads: names; empty for all.
         kernels: names; empty for all.
     """
@@ -90,6 +92,7 @@ class Device:
     drivers: Mapping[str, str] = field(default_factory=dict)
     memory: bool = False
     contract: str = ""
+    registers: str = ""
     workloads: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
 
@@ -220,7 +223,7 @@ def _kernels(whole: Table) -> dict[str, str]:
 def _device(
     name: str, table: Table, kernels: tuple[str, ...], workloads: tuple[str, ...]
 ) -> Device:
-    text = table.text("spec")
+    text, registers = table.text("spec"), table.text("registers", "")
     table.understood("spec", lambda: spec.parse(text))
     return Device(
         name=name,
@@ -228,6 +231,7 @@ def _device(
         drivers=_drivers(table, kernels),
         memory=table.flag("memory"),
         contract=_file_or_name(table, "contract", ".py"),
+        registers=str(_file(table, "registers", registers)) if registers else "",
         workloads=_of(table, "workloads", workloads),
         kernels=_of(table, "kernels", kernels),
     )

@@ -13,8 +13,8 @@ from uvtrace.nightly.job import Place
 
 JOB_RULE = "JOB"
 """``rule`` of findings that are about the job itself: its guest panicked, it hung, …"""
-REQUIRED_RULE = "REQUIRED"
-"""``rule`` of findings that a required rule did not pass."""
+REQUIRED = "REQUIRED:"
+"""What signatures begin with where a required rule did not pass."""
 
 State = tuple[str, str]
 """Automaton and state."""

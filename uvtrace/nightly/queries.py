@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import distinct, func, select
 
+from uvtrace.nightly.compare import Earlier, Identity
 from uvtrace.nightly.history import History
 from uvtrace.nightly.job import Place
 from uvtrace.nightly.outcome import Ended, Night
 from uvtrace.nightly.rows import signature_sha256
 from uvtrace.nightly.schema import FINDINGS, JOBS, RUNS
+
+NIGHTS: Final = 10
+"""So many nights are looked back by default."""
 
 
 @dataclass(frozen=True, order=True)
@@ -105,3 +110,40 @@ def flaky(history: History, night: Night) -> tuple[Flake, ...]:
         for row in all_found
     )
     return tuple(sorted(each for each in flakes if each.found < each.judged))
+
+
+def earlier(history: History, night: Night, *, nights: int = NIGHTS) -> tuple[Earlier, ...]:
+    """What a night is compared with.
+
+    That is, of each kernel, device and workload, what it came to on the finished night before; and
+    where none of its jobs got to the end then, also on the last night on which one did.
+
+    Args:
+        history: of the nights.
+        night: which is not among what it is compared with.
+        nights: how many nights are looked back.
+    """
+    found: list[Earlier] = []
+    told: set[Place] = set()
+    for before in _before(history, night, nights):
+        results = history.results(before)
+        found += [Earlier(before.day, each) for each in results if each.place not in told]
+        told |= {
+            each.place for each in results if each.ended is Ended.DONE and each.trace is not None
+        }
+    return tuple(found)
+
+
+def unsteady(history: History, night: Night, *, nights: int = NIGHTS) -> frozenset[Identity]:
+    """The findings that were flaky on one of the nights before."""
+    return frozenset(
+        Identity(flake.signature, flake.place.kernel, flake.place.device)
+        for before in _before(history, night, nights)
+        for flake in flaky(history, before)
+    )
+
+
+def _before(history: History, night: Night, nights: int) -> list[Night]:
+    """The finished nights before, newest first."""
+    before = [each for each in history.nights(night.matrix) if each.number < night.number]
+    return before[: -nights - 1 : -1]
