@@ -3,13 +3,15 @@
 
     python -m benchmarks.check_speed --records 20000000
 
-The trace is made for the occasion: whole lives of real drivers, recorded from traces/, again and
-again with new addresses (benchmarks/looped.py). One run: the whole catalogue on it, and on one of
-twice the length, each in a process of its own, which tells its peak memory; tshark, with our
-dissector if that is installed, reading two million packets of the same file; and one rule (CFG003:
-no DMA while Bus Master Enable is 0) by itself, beside the same rule in RTAMT, a library for
-monitoring signal temporal logic, which is given its two signals ready made. RTAMT does not go
-together with our parser's ANTLR: it gets a venv of its own.
+The traces are made for the occasion: whole lives of real drivers, recorded from traces/, again and
+again with new addresses (benchmarks/looped.py). Long lives are those of traces/long/, a boot with
+more than a hundred thousand records each; of short ones there are twelve thousand in a life, so
+that beginnings and ends, of which any long recording has few, are one record in a hundred. One run:
+the whole catalogue on it, and on one of twice the length, each in a process of its own, which tells
+its peak memory; tshark, with our dissector if that is installed, reading two million packets of the
+same file; and one rule (CFG003: no DMA while Bus Master Enable is 0) by itself, beside the same
+rule in RTAMT, a library for monitoring signal temporal logic, which is given its two signals ready
+made. RTAMT does not go together with our parser's ANTLR: it gets a venv of its own.
 
 Rates are by CPU time, which a busy machine changes less than the clock does.
 """
@@ -32,14 +34,18 @@ from pathlib import Path
 import numpy as np
 
 import uvtrace
-from benchmarks.looped import Part, mix_of, parts_of, write
+from benchmarks.looped import count_of, mix_of, parts_of, write
 from uvtrace.check.engine import check
 from uvtrace.check.rules import Selection
 from uvtrace.trace.enums import Kind
 from uvtrace.trace.trace import Trace
 
 ROOT = Path(__file__).resolve().parent.parent
-ROUND = ("e1000-6.12", "vmxnet3-6.12", *["model-uvnic1-6.12"] * 3)
+LONG = (
+    "long/e1000-6.12",
+    *["long/vmxnet3-6.12", "long/model-uvnic1-6.12"] * 2,
+)
+SHORT = ("e1000-6.12", "vmxnet3-6.12", *["model-uvnic1-6.12"] * 3)
 RULE = "CFG003"
 RTAMT_EVENTS = 200_000
 TSHARK_RECORDS = 2_000_000
@@ -148,15 +154,34 @@ def report(label: str, rate: float, than: float | None = None, note: str = "") -
     print(f"{label:34} {rate / 1e6:9.3f} M/s {ratio}  {note}", flush=True)
 
 
-def measure(parts: Sequence[Part], total: int, folder: Path) -> None:
-    """The whole comparison."""
-    path = folder / "long.pcapng"
+def made(path: Path, lives: Sequence[str], total: int) -> int:
+    """Make a long trace and say what it is; returns the number of its records."""
+    parts = parts_of([ROOT / "traces" / f"{name}.pcapng.zst" for name in lives])
     count = write(path, parts, total)
-    print(f"{count} records, {mix_of(parts)}, {path.stat().st_size >> 20} MiB")
-    check_apart(ROOT / "traces" / f"{ROUND[0]}.pcapng.zst")  # compiles what is not compiled yet
+    life = count_of(parts) // len(parts)
+    print(
+        f"{count} records, {life} in a life, {mix_of(parts)}, {path.stat().st_size >> 20} MiB",
+        flush=True,
+    )
+    return count
+
+
+def checked(label: str, path: Path, than: float | None = None) -> Checked:
+    """Check a file by all rules, and report it."""
     ours = check_apart(path)
     note = f"{ours.findings} findings, peak {ours.peak_mib} MiB"
-    report("uvtrace check, all rules", ours.rate, note=note)
+    report(label, ours.rate, than, note)
+    return ours
+
+
+def measure(total: int, folder: Path) -> None:
+    """The whole comparison."""
+    path = folder / "looped.pcapng"
+    check_apart(ROOT / "traces" / f"{SHORT[0]}.pcapng.zst")  # compiles what is not compiled yet
+    made(path, SHORT, total)
+    checked("uvtrace check, short lives", path)
+    count = made(path, LONG, total)
+    ours = checked("uvtrace check, all rules", path)
     dissected = min(count, TSHARK_RECORDS)
     if (seconds := tshark_s(path, dissected)) is not None:
         report("tshark, frame numbers only", dissected / seconds, ours.rate)
@@ -164,10 +189,8 @@ def measure(parts: Sequence[Part], total: int, folder: Path) -> None:
     report(f"uvtrace check, {RULE} only", alone.rate, note=f"peak {alone.peak_mib} MiB")
     theirs = rtamt_rate(uvtrace.open(path), min(count, RTAMT_EVENTS), folder)
     report(f"RTAMT, {RULE} only", theirs, alone.rate)
-    count = write(path, parts, 2 * total)
-    twice = check_apart(path)
-    note = f"{count} records, peak {twice.peak_mib} MiB"
-    report("uvtrace check, twice the length", twice.rate, ours.rate, note)
+    made(path, LONG, 2 * total)
+    checked("uvtrace check, twice the length", path, ours.rate)
 
 
 def main() -> int:
@@ -182,9 +205,8 @@ def main() -> int:
         path, *rules = arguments.one
         print(json.dumps(asdict(check_here(Path(path), rules))))
         return 0
-    parts = parts_of([ROOT / "traces" / f"{name}.pcapng.zst" for name in ROUND])
     with tempfile.TemporaryDirectory(prefix="uvtrace-", dir=arguments.folder) as folder:
-        measure(parts, arguments.records, Path(folder))
+        measure(arguments.records, Path(folder))
     return 0
 
 

@@ -23,10 +23,11 @@ from uvtrace.trace.layout import FUNCTION_NONE, kinds_of, view_of
 from uvtrace.trace.trace import Trace
 from uvtrace.trace.writer import PcapngWriter
 
-MAPS = (Kind.MAP, Kind.UNMAP, Kind.SYNC_FOR_CPU, Kind.SYNC_FOR_DEVICE)
+MAPS = (Kind.MAP, Kind.UNMAP)
 DEVICE = (Kind.DMA_READ, Kind.DMA_WRITE)
+SYNCS = (Kind.SYNC_FOR_CPU, Kind.SYNC_FOR_DEVICE)
 MMIO = (Kind.MMIO_READ, Kind.MMIO_WRITE)
-MEMORY = (*MAPS, *DEVICE, Kind.ALLOC, Kind.FREE, Kind.POOL_ALLOC, Kind.POOL_FREE)
+MEMORY = (*MAPS, *SYNCS, *DEVICE, Kind.ALLOC, Kind.FREE, Kind.POOL_ALLOC, Kind.POOL_FREE)
 ADDRESS_STEP = np.uint64(1 << 12)
 TAG_STEP = np.uint64(1 << 32)
 MAPPING_STEP = 64
@@ -60,7 +61,7 @@ class Mix:
 
     def __str__(self) -> str:
         return (
-            f"{self.maps:.0f} % map, unmap and sync, {self.device:.0f} % device DMA,"
+            f"{self.maps:.0f} % map and unmap, {self.device:.0f} % device DMA,"
             f" {self.mmio:.0f} % MMIO"
         )
 
@@ -88,6 +89,11 @@ def parts_of(paths: Sequence[Path]) -> list[Part]:
             first = sum(len(part.functions) for part in made.values())
             made[path] = part_of(uvtrace.open(path), first)
     return [made[path] for path in paths]
+
+
+def count_of(parts: Sequence[Part]) -> int:
+    """Records in a round."""
+    return sum(len(part.records) for part in parts)
 
 
 def mix_of(parts: Sequence[Part]) -> Mix:

@@ -53,7 +53,7 @@ class _Told(NamedTuple):
 
 
 class _Placed(NamedTuple):
-    """A column whose values lie at places, one for every row.
+    """A column whose values lie at places, one for every row; it holds ``fill`` where that is -1.
 
     Where ``since`` says so they are times, and the column tells how long ago that was: see
     :class:`uvtrace.check.native.access.Access`.
@@ -62,6 +62,7 @@ class _Placed(NamedTuple):
     places: NDArray[np.int32]
     values: Array
     since: str
+    fill: int | None
 
 
 class Chunk:
@@ -198,7 +199,7 @@ class Chunk:
         placed = self._placed.get(name)
         if placed is not None:
             values = placed.values
-            access = _placed(name, values.dtype, values.strides[0], None, placed.since)
+            access = _placed(name, values.dtype, values.strides[0], placed.fill, placed.since)
             return Source.of(access, values, placed.places)
         if name not in self._put and is_field(name):
             return None
@@ -252,7 +253,13 @@ class Chunk:
         self._put.add(name)
 
     def put_placed(
-        self, name: str, places: NDArray[np.int32], values: Array, since: str = ""
+        self,
+        name: str,
+        places: NDArray[np.int32],
+        values: Array,
+        *,
+        since: str = "",
+        fill: int | None = None,
     ) -> None:
         """Tell a derived column whose values lie at places, one for every row.
 
@@ -262,8 +269,9 @@ class Chunk:
             values: shape (places,); they must stay as they are, like the places.
             since: ``passed``: they are times, of which the column tells how long ago they were,
                 and -1 where they are negative; ``passed, at least 0``: no less than that.
+            fill: what rows hold whose place is -1; None: every row has a place.
         """
-        self._placed[name] = _Placed(places, values, since)
+        self._placed[name] = _Placed(places, values, since, fill)
         self._columns.pop(name, None)
 
     def put_rows(self, name: str, rows: Rows, values: Array, fill: int = 0) -> None:
@@ -351,7 +359,11 @@ class Chunk:
         placed = self._placed[name]
         places = placed.places if rows is None else placed.places[rows]
         dtype = np.dtype(_counts_as(name, placed.values.dtype))
+        if placed.fill is not None and not len(placed.values):
+            return np.full(len(places), placed.fill, dtype)
         column: Array = placed.values[places].astype(dtype, copy=False)
+        if placed.fill is not None:
+            column[places < 0] = placed.fill
         if not placed.since:
             return column
         passed = self.take("time_ns", rows) - column

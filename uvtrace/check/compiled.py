@@ -11,8 +11,11 @@ from __future__ import annotations
 from typing import Any, Final, TypeVar
 
 import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
 from numba.core.options import DefaultOptions
-from numba.extending import register_jitable
+from numba.extending import intrinsic, register_jitable
 from numpy.typing import NDArray
 
 _Function = TypeVar("_Function", bound=Any)
@@ -43,6 +46,44 @@ def rare_step(function: _Function) -> _Function:
     compile."""
     usable: _Function = register_jitable(**_UNCOUNTED)(function)
     return usable
+
+
+_CACHE_LINE: Final = 64
+AHEAD: Final = 12
+"""How many events before it is looked at a record is asked for."""
+
+
+def _fetch_code(typing_context: Any, array: Any, index: Any) -> Any:
+    """Ask for an element of an array of structures, all of it, before it is needed."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        of, number = signature.args[0], arguments[1]
+        view = context.make_array(of)(context, builder, arguments[0])
+        places: Any = cgutils
+        place = places.get_item_pointer(context, builder, of, view, [number], wraparound=False)
+        pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        shape = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer], shape)
+        begin = builder.bitcast(place, pointer)
+        for line in range(0, of.dtype.size, _CACHE_LINE):
+            at = builder.gep(begin, [word(line)])
+            builder.call(prefetch, [at, word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), code
+
+
+_fetch: Any = intrinsic(_fetch_code)
+
+
+@register_jitable(forceinline=True)
+def fetch_ahead(records: NDArray[Any], rows: NDArray[np.int64], i: int) -> None:
+    """Ask for the record of an event that is looked at some events after the ``i``-th.
+
+    Events are every third or tenth record, so that the processor does not guess which come.
+    """
+    if i + AHEAD < len(rows):
+        _fetch(records, rows[i + AHEAD])
 
 
 @step

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import address
 from uvtrace.check.columns.address import IomapState
-from uvtrace.check.compiled import copy_row, loop, rare_step, step
+from uvtrace.check.compiled import copy_row, fetch_ahead, loop, rare_step, step
 from uvtrace.check.expression import Column
 from uvtrace.check.passes.snapshots import snapshots
 from uvtrace.check.record_view import record_view
@@ -31,6 +31,9 @@ _LENGTH: Final = len(_NAMES) - 1
 _IORESOURCE_MEM, _IORESOURCE_PREFETCH = 0x200, 0x2000
 _RING: Final = 1 << 16
 """Iomaps that are remembered: those with the latest numbers."""
+_KNOWN_BITS: Final = 6
+_KNOWN: Final = 1 << _KNOWN_BITS
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _BARS: Final = 7
 _REGIONS_MAX: Final = 100
 
@@ -52,6 +55,8 @@ _REQUEST, _COMPLETION, _OK = int(Phase.REQUEST), int(Phase.COMPLETION), int(Stat
 
 
 class _State(NamedTuple):
+    """What is kept. ``known``, ``places``: where it was lately told of a BAR and an iomap."""
+
     length: NDArray[np.uint64]
     flags: NDArray[np.int64]
     region: NDArray[np.int8]
@@ -61,6 +66,8 @@ class _State(NamedTuple):
     iomap: NDArray[np.int8]
     made: NDArray[np.int64]
     gone: NDArray[np.int64]
+    known: NDArray[np.uint64]
+    places: NDArray[np.int32]
 
 
 class _Events(NamedTuple):
@@ -99,16 +106,26 @@ class AddressPass:
             iomap=np.zeros(_RING, np.int8),
             made=np.full(_RING, -1, np.int64),
             gone=np.full(_RING, -1, np.int64),
+            known=np.zeros(_KNOWN, np.uint64),
+            places=np.zeros(_KNOWN, np.int32),
         )
+        # One chunk's columns are over when the next one comes: the memory is used again.
+        self._places = np.empty(0, np.int32)
+        self._told = np.empty((0, len(_NAMES)), np.int64)
 
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
         rows = chunk.rows((*_ACCESS, *_LIFE, Kind.SNAPSHOT))
-        told = np.empty((len(rows), len(_NAMES)), np.int64)
-        _follow(self._state, self._events(chunk, rows), told)
-        for name, values in zip(_NAMES, told.T, strict=True):
+        if len(self._places) < len(chunk):
+            self._places = np.empty(len(chunk), np.int32)
+            self._told = np.empty((len(chunk), len(_NAMES)), np.int64)
+        places = self._places[: len(chunk)]
+        places.fill(-1)
+        count = _follow(self._state, self._events(chunk, rows), places, self._told)
+        for at, name in enumerate(_NAMES):
             if name in self._wanted:
-                chunk.put_rows(name, rows, values, 0 if name == "bar_length" else -1)
+                fill = 0 if name == "bar_length" else -1
+                chunk.put_placed(name, places, self._told[:count, at], fill=fill)
         chunk.put_lazily("is_stale", lambda: _is_stale(chunk.column("flags")))
 
     def _events(self, chunk: Chunk, rows: Rows) -> _Events:
@@ -143,9 +160,21 @@ def _is_stale(flags: NDArray[np.uint32]) -> NDArray[np.int8]:
 
 
 @loop
-def _follow(state: _State, events: _Events, told: NDArray[np.int64]) -> None:
-    functions, following, shown = len(state.length), 0, 0
+def _follow(
+    state: _State, events: _Events, places: NDArray[np.int32], told: NDArray[np.int64]
+) -> int:
+    """Follow the events of a chunk.
+
+    What is told of most of them is what was told of another one: that of the same BAR and iomap,
+    if nothing has changed. So it is written once, and ``places`` says where, by row.
+
+    Returns:
+        How many are told of.
+    """
+    functions, following, shown, count = len(state.length), 0, 0, 0
+    state.known[:] = 0
     for i in range(len(events.rows)):
+        fetch_ahead(events.records, events.rows, i)
         row = events.rows[i]
         while following < len(events.lost) and events.lost[following] <= row:
             _lose(state, events.lost_of[following])
@@ -153,30 +182,41 @@ def _follow(state: _State, events: _Events, told: NDArray[np.int64]) -> None:
         record, position = events.records[row], events.first + row
         f: Any = np.int64(record.function)
         kind = record.kind
-        told[i, _LENGTH] = 0
-        for column in range(_LENGTH):
-            told[i, column] = -1
         snapshot = shown
         is_shown = shown < len(events.shown) and events.shown[shown] == row
         shown += is_shown
         if f >= functions:
             continue
         if kind <= _LAST_ACCESS:
-            _tell(state, f, record.bar, record.iomap, told[i])
+            key = np.uint64(f + 1) << np.uint64(40) | np.uint64(record.bar) << np.uint64(32)
+            key |= np.uint64(record.iomap)
+            slot = np.int64((key * _MIX) >> np.uint64(64 - _KNOWN_BITS))
+            if state.known[slot] != key:
+                _tell(state, f, record.bar, record.iomap, told[count])
+                state.known[slot], state.places[slot] = key, count
+                count += 1
+            places[row] = state.places[slot]
         elif kind == _SNAPSHOT:
             if is_shown:
                 copy_row(state.length, f, events.lengths, snapshot)
                 copy_row(state.flags, f, events.flags, snapshot)
+                state.known[:] = 0
         else:
             if kind in (_IOMAP, _IOUNMAP):
-                _tell(state, f, record.life_bar, record.life_iomap, told[i])
+                _tell(state, f, record.life_bar, record.life_iomap, told[count])
+                places[row] = count
+                count += 1
             _live(state, record, f, position)
+            state.known[:] = 0
     for each in range(following, len(events.lost)):
         _lose(state, events.lost_of[each])
+    return count
 
 
 @step
 def _tell(state: _State, f: int, bar: int, iomap: Any, told: NDArray[np.int64]) -> None:
+    for column in range(_LENGTH):
+        told[column] = -1
     number = np.int64(iomap)
     told[_LENGTH] = np.int64(state.length[f, bar])
     flags = state.flags[f, bar]
@@ -231,3 +271,4 @@ def _lose(state: _State, f: int) -> None:
         state.complete[f] = False
     # A number that was lost with its iounmap would be taken for live.
     state.number[:] = 0
+    state.known[:] = 0

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.columns.mapping import MappingState
-from uvtrace.check.compiled import loop, rare_step, step
+from uvtrace.check.compiled import fetch_ahead, loop, rare_step, step
 from uvtrace.check.record_view import record_view
 from uvtrace.trace.enums import Direction, Flag, Kind, Phase, Status
 
@@ -178,6 +178,7 @@ def follow(state: State, events: Events, told: NDArray[np.void]) -> None:
     """Follow the events of a chunk; fill ``told``, dtype TOLD, of each."""
     following, at = 0, 0
     for i in range(len(events.rows)):
+        fetch_ahead(events.records, events.rows, i)
         row, one = events.rows[i], told[i]
         if following < len(events.lost) and events.lost[following] <= row:
             _forget_all(state)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.columns.life import DriverState
-from uvtrace.check.compiled import copy_row, loop, rare_step, step
+from uvtrace.check.compiled import copy_row, fetch_ahead, loop, rare_step, step
 from uvtrace.check.record_view import record_view
 from uvtrace.trace.enums import Flag, IrqType, Kind, Phase, Status
 from uvtrace.trace.layout import BUS, IRQ, LIFE
@@ -151,6 +151,7 @@ def follow(
 def _follow(state: State, events: Events, told: NDArray[np.int64], made: Made) -> int:
     functions, following, snapshot, count = len(state.irq_count), 0, 0, 0
     for i in range(len(events.rows)):
+        fetch_ahead(events.records, events.rows, i)
         row = events.rows[i]
         while following < len(events.lost) and events.lost[following] <= row:
             count = _lose(state, events, following, made, count)

@@ -23,11 +23,9 @@ _KINDS: Final = (
     *(Kind.POOL_DESTROY, Kind.POOL_ALLOC, Kind.POOL_FREE, Kind.DMA_READ, Kind.DMA_WRITE),
     *(Kind.DMA_MASK, Kind.SEGMENT_LIMIT, Kind.PROBE, Kind.UNBIND, Kind.SNAPSHOT),
 )
-_MAKES: Final = (Kind.MAP, Kind.ALLOC, Kind.POOL_ALLOC)
-CAPACITY: Final = 1 << 15
-"""Mappings that there is room for to begin with."""
-CAPACITY_MAX: Final = 1 << 22
-"""Mappings beyond which a function is no longer followed: about half a gigabyte."""
+CAPACITY: Final = 1 << 14
+"""Mappings that there is room for to begin with. A larger table is a slower one: less of it stays
+in the processor's caches."""
 MAPPINGS: Final = "mappings"
 """For other passes: all that is told of each event, dtype ``mapping_kernel.TOLD``."""
 HISTORY: Final = 1 << 13
@@ -50,25 +48,19 @@ class MappingPass:
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
         rows = chunk.rows(_KINDS)
-        self._make_room(len(chunk.rows(_MAKES)))
         if len(self._told) < len(rows):
             self._told = np.empty(len(rows), kernel.TOLD)
         told = self._told[: len(rows)]
-        kernel.follow(
-            self._table, self._state, self._calls(chunk, rows), told, "overlap" in self._wanted
-        )
+        calls, overlaps = self._calls(chunk, rows), "overlap" in self._wanted
+        reached = np.zeros(3, np.int64)
+        while not kernel.follow(self._table, self._state, calls, told, overlaps, reached):
+            self._table = tables.grown(self._table)
         for column in self.columns:
             if column.name in self._wanted:
                 fill = -1 if column.name in kernel.POSITIONS else 0
                 chunk.put_rows(column.name, rows, told[column.name], fill)
         if MAPPINGS in self._wanted:
             chunk.put_rows(MAPPINGS, rows, told)
-
-    def _make_room(self, needed: int) -> None:
-        while (
-            self._table.counts[tables.UNUSED] < needed and len(self._table.entries) < CAPACITY_MAX
-        ):
-            self._table = tables.grown(self._table)
 
     def _calls(self, chunk: Chunk, rows: Rows) -> kernel.Calls:
         lost, lost_of = chunk.losses.of([Sight.MAP])

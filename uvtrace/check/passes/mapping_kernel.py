@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from uvtrace.check.columns import mapping
 from uvtrace.check.columns.mapping import Family, MappingState, Owner
-from uvtrace.check.compiled import loop, rare_step, step
+from uvtrace.check.compiled import fetch_ahead, loop, rare_step, step
 from uvtrace.check.expression import EventColumn
 from uvtrace.check.passes.mapping_table import (
+    CAPACITY_MAX,
     DEAD,
     LIVE,
+    UNUSED,
     Table,
     add,
     enter,
@@ -150,6 +152,10 @@ _CPU, _DEVICE = int(Owner.CPU), int(Owner.DEVICE)
 _TO_DEVICE, _FROM_DEVICE = int(Direction.TO_DEVICE), int(Direction.FROM_DEVICE)
 
 
+EVENT, LOST, UNDRIVEN = range(3)
+"""How far :func:`follow` has come: among the events, the losses, and those without a driver."""
+
+
 @loop
 def follow(
     table: Table,
@@ -157,17 +163,27 @@ def follow(
     calls: Calls,
     told: NDArray[np.void],
     with_overlaps: bool,
-) -> None:
-    """Follow the calls of a chunk.
+    reached: NDArray[np.int64],
+) -> bool:
+    """Follow the calls of a chunk, as far as there is room for another mapping.
 
     Args:
         table, state: changed in place.
         calls: in order.
         told: dtype TOLD: filled with what is told of each.
         with_overlaps: look for overlapping mappings, too.
+        reached: int64, shape (3,): zeros to begin with; goes on.
+
+    Returns:
+        Whether all of them were followed; else the table is full.
     """
-    functions, following, undriven = len(state.complete), 0, 0
-    for i in range(len(calls.rows)):
+    functions, following, undriven = len(state.complete), reached[LOST], reached[UNDRIVEN]
+    bounded = len(table.entries) >= CAPACITY_MAX
+    for i in range(reached[EVENT], len(calls.rows)):
+        if table.counts[UNUSED] == 0 and not bounded:
+            reached[EVENT], reached[LOST], reached[UNDRIVEN] = i, following, undriven
+            return False
+        fetch_ahead(calls.records, calls.rows, i)
         row, one = calls.rows[i], told[i]
         while following < len(calls.lost) and calls.lost[following] <= row:
             _lose_at(table, state, calls, following)
@@ -189,6 +205,7 @@ def follow(
         one.mappings_complete = 1 if state.complete[f] else -1
     for each in range(following, len(calls.lost)):
         _lose_at(table, state, calls, each)
+    return True
 
 
 @step

@@ -22,6 +22,8 @@ from uvtrace.check.compiled import loop, rare_step, step
 LEVEL_SHIFTS: Final = (11, 12, 14, 17, 20, 24, 28, 32, 40, 52)
 _LEVELS = len(LEVEL_SHIFTS)
 _SHIFTS: Final = np.array(LEVEL_SHIFTS, np.uint64)
+CAPACITY_MAX: Final = 1 << 22
+"""Mappings beyond which a function is no longer followed: about half a gigabyte."""
 FREE, LIVE, DEAD = 0, 1, 2
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _NONE: Final = np.int32(-1)

@@ -14,7 +14,7 @@ from uvtrace.check.columns import registers
 from uvtrace.check.compiled import loop
 from uvtrace.check.expression import Column
 from uvtrace.check.passes import registers_kernel as kernel
-from uvtrace.check.passes.registers_kernel import Numbers
+from uvtrace.check.passes.registers_kernel import Numbers, Words
 from uvtrace.check.passes.snapshots import snapshots
 from uvtrace.check.rules import Sight
 from uvtrace.registers.map import RegisterMap
@@ -29,6 +29,7 @@ _ACCESSES: Final = (Kind.MMIO_READ, Kind.PIO_READ, Kind.MMIO_WRITE, Kind.PIO_WRI
 _KINDS: Final = (*_ACCESSES, Kind.RESET, Kind.POWER, Kind.PROBE, Kind.SNAPSHOT)
 _SIGHTS: Final = (Sight.MMIO, Sight.PIO, Sight.LIFE)
 _DWORD: Final = 4
+_NO_WORDS: Final[Words] = np.zeros(0, np.uint64)
 
 
 class _Shown(NamedTuple):
@@ -60,49 +61,57 @@ class RegistersPass:
         if described is not None:
             self._bars = {space.bar for space in described.spaces}
         self._state = kernel.new_state(self._functions)
+        self._event = np.zeros(1, kernel.EVENT)
+        # One chunk's columns are over when the next one comes: the memory is used again.
+        self._told = np.empty(0, kernel.TOLD)
         self._selected = np.full(self._functions, -1, np.int64)
         self._windows: dict[int, list[tuple[int, int, int]]] = {}
 
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
         rows = chunk.rows(_KINDS)
-        events = np.empty(len(rows), kernel.EVENT)
-        kernel.gather(
-            *(chunk.kind, chunk.column("phase"), chunk.column("flags"), chunk.function, rows),
-            *(chunk.records.view(kernel.RECORD_VIEW), self._state.rank, events),
+        if len(self._told) <= len(rows):
+            self._told = np.empty(len(rows) + 1, kernel.TOLD)
+        resets, resets_value = self._describe(chunk, rows)
+        events = kernel.Events(
+            records=chunk.records.view(kernel.RECORD_VIEW),
+            kind=chunk.kind,
+            phase=chunk.column("phase"),
+            flags=chunk.column("flags"),
+            function=chunk.function,
+            rows=rows,
+            resets=resets,
+            resets_value=resets_value,
+            begun=np.ascontiguousarray(chunk.take("reset_begun", rows)),
+            extra=self._extra(chunk),
+            first=chunk.first,
         )
-        events["begun"] = chunk.take("reset_begun", rows)
-        self._describe(chunk, rows, events)
-        extra = self._extra(chunk)
-        own: slice | NDArray[np.bool_] = slice(None)
-        if len(extra):
-            events = np.concatenate((extra, events))
-            order = np.argsort(events["row"], kind="stable")
-            events, own = events[order], order >= len(extra)
-        told = np.empty(len(events), kernel.TOLD)
-        if len(events):
-            kernel.follow(self._state, events, chunk.first, told)
-        told = told[own]
+        told = self._told[: len(rows) + 1]
+        kernel.follow(self._state, events, self._event, told)
+        told = told[:-1]
         for name in kernel.NAMES:
             if name in self._wanted:
                 chunk.put_rows(name, rows, told[name], -1 if name in kernel.EVENTS else 0)
 
     # ------------------------------------------------------------- what it is about
 
-    def _describe(self, chunk: Chunk, rows: Rows, events: NDArray[np.void]) -> None:
-        """Tell which register each access meets, and whether it can reset the function."""
+    def _describe(self, chunk: Chunk, rows: Rows) -> tuple[Words, Words]:
+        """Tell which register each access meets.
+
+        Returns:
+            The bits, and their value, with which each access resets the function.
+        """
         if self._map is None:
             nothing = np.zeros(0, np.int64)
             chunk.put_rows("register", nothing, nothing, -2)
             chunk.put_rows("register_offset", nothing, nothing)
-            return
+            return _NO_WORDS, _NO_WORDS
         element = self._elements(self._map, chunk, rows)
         chunk.put_rows("register", rows, element, -2)
         if "register_offset" in self._wanted:
             inside = chunk.column("offset")[rows] - self._map.tables.offset[element]
             chunk.put_rows("register_offset", rows, np.where(element >= 0, inside, 0))
-        if len(rows):
-            self._resets(self._map, element, events)
+        return self._resets(self._map, element, chunk, rows) if len(rows) else (_NO_WORDS,) * 2
 
     def _elements(self, described: RegisterMap, chunk: Chunk, rows: Rows) -> NDArray[np.int32]:
         """By row: the register, -1 none, -2 not told."""
@@ -117,22 +126,25 @@ class RegistersPass:
         return element
 
     def _resets(
-        self, described: RegisterMap, element: NDArray[np.int32], events: NDArray[np.void]
-    ) -> None:
-        """Tell the bits, and their value, with which a write resets the function; 0: it cannot."""
+        self, described: RegisterMap, element: NDArray[np.int32], chunk: Chunk, rows: Rows
+    ) -> tuple[Words, Words]:
+        """The bits, and their value, with which a write resets the function; 0: it cannot."""
         tables = described.tables
         known = element >= 0
         index = np.where(known, tables.index_into[element], -1).astype(np.int64)
         data = np.where(known, tables.data_of[element], -1).astype(np.int64)
-        target = element
+        target, code = element, np.empty(len(rows), np.uint8)
+        kernel.codes(chunk.records.view(kernel.RECORD_VIEW), rows, code)
+        is_write = code == kernel.WRITE
         if (index >= 0).any() or (data >= 0).any():
             selected = np.full(len(element), -1, np.int64)
-            _follow_index(self._selected, events, index, data, selected)
+            function, value = chunk.function[rows], chunk.column("value")[rows]
+            _follow_index(self._selected, function, value, is_write, index, data, selected)
             through = described.lookup(np.maximum(data, 0), np.maximum(selected, 0), selected >= 0)
             target = np.where(selected >= 0, through, element)
-        is_write = (events["code"] == kernel.WRITE) & (target >= 0)
-        events["resets"] = np.where(is_write, tables.resets[target], 0)
-        events["resets_value"] = np.where(is_write, tables.resets_value[target], 0)
+        is_write &= target >= 0
+        resets = np.where(is_write, tables.resets[target], 0).astype(np.uint64)
+        return resets, np.where(is_write, tables.resets_value[target], 0).astype(np.uint64)
 
     def _extra(self, chunk: Chunk) -> NDArray[np.void]:
         """Losses, and then what snapshots tell of registers."""
@@ -146,7 +158,7 @@ class RegistersPass:
         extra["key"][len(lost) :] = np.array(shown.keys, np.uint64)
         extra["value"][len(lost) :] = np.array(shown.values, np.uint64)
         extra["begun"] = -1
-        return extra
+        return extra[np.argsort(extra["row"], kind="stable")]
 
     def _shown(self, chunk: Chunk) -> _Shown:
         """What snapshots tell of registers; those of BARs are kept."""
@@ -175,14 +187,20 @@ class RegistersPass:
 
 @loop
 def _follow_index(
-    kept: Numbers, events: NDArray[np.void], index: Numbers, data: Numbers, selected: Numbers
+    kept: Numbers,
+    function: NDArray[np.uint16],
+    value: Words,
+    is_write: NDArray[np.bool_],
+    index: Numbers,
+    data: Numbers,
+    selected: Numbers,
 ) -> None:
     """Of each access to a data register, the offset that its index register selected."""
-    for i in range(len(events)):
-        f = events[i].function
-        if f < 0 or f >= len(kept):
+    for i in range(len(function)):
+        f = function[i]
+        if f >= len(kept):
             continue
-        if index[i] >= 0 and events[i].code == kernel.WRITE:
-            kept[f] = np.int64(events[i].value)
+        if index[i] >= 0 and is_write[i]:
+            kept[f] = np.int64(value[i])
         if data[i] >= 0:
             selected[i] = kept[f]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.columns import registers
-from uvtrace.check.compiled import loop, rare_step, step
+from uvtrace.check.compiled import fetch_ahead, loop, rare_step, step
 from uvtrace.check.record_view import record_view
 from uvtrace.trace.enums import Flag, Kind, Phase, Status
 from uvtrace.trace.layout import ACCESS, BAR_NONE, LIFE
@@ -117,39 +117,74 @@ def new_state(functions: int) -> State:
     )
 
 
+class Events(NamedTuple):
+    """The events of a chunk, and what else is told there of registers.
+
+    Attributes:
+        records: all of the chunk, dtype RECORD_VIEW, the first of which is at position ``first``.
+        kind, phase, flags, function: of all of them.
+        rows: those that are events, ascending.
+        resets, resets_value: of each event the bits that, with this value, reset the function;
+            shape (0,) where none does.
+        begun: of each event the reset that was begun by hand.
+        extra: losses and values in snapshots, dtype EVENT, ascending.
+        first: see ``records``.
+    """
+
+    records: NDArray[np.void]
+    kind: NDArray[np.uint8]
+    phase: NDArray[np.uint8]
+    flags: NDArray[np.uint32]
+    function: NDArray[np.uint16]
+    rows: Numbers
+    resets: Words
+    resets_value: Words
+    begun: Numbers
+    extra: NDArray[np.void]
+    first: int
+
+
 @loop
-def gather(
-    kind: NDArray[np.uint8],
-    phase: NDArray[np.uint8],
-    flags: NDArray[np.uint32],
-    function: NDArray[np.uint16],
-    rows: Numbers,
-    records: NDArray[np.void],
-    rank: Numbers,
-    events: NDArray[np.void],
-) -> None:
-    """Fill in the events of a chunk, other than what the map tells of them.
+def codes(records: NDArray[np.void], rows: Numbers, told: NDArray[np.uint8]) -> None:
+    """Fill in what each event is; arguments as of :class:`Events`."""
+    for i in range(len(rows)):
+        told[i] = _code(records[rows[i]])
+
+
+@loop
+def follow(state: State, events: Events, event: NDArray[np.void], told: NDArray[np.void]) -> None:
+    """Follow the events of a chunk.
 
     Args:
-        kind, phase, flags, function: of all its records.
-        rows: those that are events, ascending.
-        records: all of them, dtype RECORD_VIEW.
-        rank: records of each function before the chunk; goes on.
-        events: dtype EVENT, of each of ``rows``.
+        state: changed in place.
+        events: what there is.
+        event: dtype EVENT, shape (1,): where each is put together.
+        told: dtype TOLD, shape (events + 1,): filled; the last one is of no meaning.
     """
-    at = 0
-    for row in range(len(kind)):
-        f = np.int64(function[row])
+    rows, rank, extra = events.rows, state.rank, 0
+    at, own, nothing = 0, event[0], told[len(rows)]
+    for row in range(len(events.kind)):
+        while extra < len(events.extra) and events.extra[extra].row <= row:
+            _follow_one(state, events.extra[extra], events.first, nothing)
+            extra += 1
+        f: Any = np.int64(events.function[row])
+        kind = events.kind[row]
         if at < len(rows) and rows[at] == row:
-            event = events[at]
-            event.row = row
-            _gather_one(records[row], event)
-            event.rank = rank[f] if f < len(rank) else 0
+            fetch_ahead(events.records, rows, at)
+            own.row = row
+            _gather_one(events.records[row], own)
+            if len(events.resets):
+                own.resets, own.resets_value = events.resets[at], events.resets_value[at]
+            own.begun = events.begun[at]
+            own.rank = rank[f] if f < len(rank) else 0
+            _follow_one(state, own, events.first, told[at])
             at += 1
-        asks = phase[row] == _REQUEST and (kind[row] == _MMIO_READ or kind[row] == _PIO_READ)
+        asks = events.phase[row] == _REQUEST and kind in (_MMIO_READ, _PIO_READ)
         # The other end's record of a message is nothing more that happened.
-        if f < len(rank) and not asks and not flags[row] & _FAR:
+        if f < len(rank) and not asks and not events.flags[row] & _FAR:
             rank[f] += 1
+    for each in range(extra, len(events.extra)):
+        _follow_one(state, events.extra[each], events.first, nothing)
 
 
 @step
@@ -180,34 +215,31 @@ def _code(record: Any) -> int:
     return BEGINS if wakes or (kind == _PROBE and begun) else NOTHING
 
 
-@loop
-def follow(state: State, events: NDArray[np.void], first: int, told: NDArray[np.void]) -> None:
-    """Follow events, dtype EVENT; fill ``told``, dtype TOLD."""
-    for i in range(len(events)):
-        event, one = events[i], told[i]
-        _untold(one)
-        f, code = event.function, event.code
-        position = first + event.row
-        if code == LOSS:
-            _forget(state, f)
-        if f < 0 or f >= len(state.epoch) or code == NOTHING:
-            continue
-        if code == BEGINS:
-            _reset(state, f, -1)
-        elif code == RESET:
-            _reset(state, f, position)
-        if event.begun >= 0 and event.begun != state.begun[f]:
-            state.begun[f] = event.begun
-            _reset(state, f, event.begun)
-        if code in (READ, WRITE, PROMPT, SHOWN):
-            place = _place(state, f, event.key)
-            _tell(place, state.seen[f], one)
-            if code == READ:
-                _read(event, place, position, one)
-            elif code == WRITE:
-                _write(state, event, place, position)
-            elif code == SHOWN:
-                place.pending = event.value
+@step
+def _follow_one(state: State, event: Any, first: int, one: Any) -> None:
+    _untold(one)
+    f, code = event.function, event.code
+    position = first + event.row
+    if code == LOSS:
+        _forget(state, f)
+    if f < 0 or f >= len(state.epoch) or code == NOTHING:
+        return
+    if code == BEGINS:
+        _reset(state, f, -1)
+    elif code == RESET:
+        _reset(state, f, position)
+    if event.begun >= 0 and event.begun != state.begun[f]:
+        state.begun[f] = event.begun
+        _reset(state, f, event.begun)
+    if code in (READ, WRITE, PROMPT, SHOWN):
+        place = _place(state, f, event.key)
+        _tell(place, state.seen[f], one)
+        if code == READ:
+            _read(event, place, position, one)
+        elif code == WRITE:
+            _write(state, event, place, position)
+        elif code == SHOWN:
+            place.pending = event.value
 
 
 @step

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import requests
-from uvtrace.check.compiled import loop, rare_step, step
+from uvtrace.check.compiled import fetch_ahead, loop, rare_step, step
 from uvtrace.check.expression import Column, EventColumn
 from uvtrace.check.record_view import record_view
 from uvtrace.check.rules import Sight
@@ -102,6 +102,7 @@ def _follow(
 ) -> None:
     last, following = len(counts) - 1, 0
     for i in range(len(events.rows)):
+        fetch_ahead(events.records, events.rows, i)
         row, one = events.rows[i], told[i]
         while following < len(events.lost) and events.lost[following] <= row:
             _forget(slots, counts, events.lost_of[following])

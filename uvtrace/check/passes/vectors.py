@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import vectors
-from uvtrace.check.compiled import loop, rare_step, step
+from uvtrace.check.compiled import fetch_ahead, loop, rare_step, step
 from uvtrace.check.expression import Column
 from uvtrace.check.record_view import record_view
 from uvtrace.check.rules import Sight
@@ -123,6 +123,7 @@ class VectorsPass:
 def _follow(state: _State, events: _Events, told: NDArray[np.void]) -> None:
     functions, following, writes = len(state.line), 0, 0
     for i in range(len(events.rows)):
+        fetch_ahead(events.records, events.rows, i)
         row, one = events.rows[i], told[i]
         while following < len(events.lost) and events.lost[following] <= row:
             _lose(state, events.lost_of[following])

@@ -64,7 +64,7 @@ class Versions:
             clamped: a time that is still to come counts as now.
         """
         since = "passed, at least 0" if clamped else "passed"
-        chunk.put_placed(name, self._in_force, self.table[:, field], since)
+        chunk.put_placed(name, self._in_force, self.table[:, field], since=since)
 
 
 @loop
