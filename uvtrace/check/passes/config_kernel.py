@@ -118,6 +118,9 @@ EVENT: Final = np.dtype(
 the largest payload and ``offset`` the largest read request: 4096 at most, as config space."""
 
 
+_NO_EVENTS: Final = np.zeros(0, EVENT)
+
+
 def events_of(
     chunk: Chunk, rows: Rows, layouts: dict[int, Layout], functions: int
 ) -> NDArray[np.void]:
@@ -130,6 +133,8 @@ def events_of(
         functions: how many there are.
     """
     lost, lost_of = chunk.losses.of([Sight.CFG])
+    if not len(lost) and not len(rows):
+        return _NO_EVENTS
     records = chunk.records[rows]
     events = np.zeros(len(lost) + len(rows), EVENT)
     losses, own = events[: len(lost)], events[len(lost) :]
@@ -154,8 +159,13 @@ _CODE_TABLE: Final = np.full(256, NOTHING, np.uint8)
 _CODE_TABLE[list(_CODES)] = list(_CODES.values())
 
 
+_NO_SPACES: Final = np.zeros(0, FUNCTION)
+
+
 def spaces_of(layouts: Collection[Layout]) -> NDArray[np.void]:
     """Config spaces that have these layouts, dtype FUNCTION."""
+    if not layouts:
+        return _NO_SPACES
     spaces = np.zeros(len(layouts), FUNCTION)
     for at, layout in enumerate(layouts):
         for one in fields(layout):

@@ -374,6 +374,8 @@ class RecoveryPass:
 
 
 def _events(chunk: Chunk) -> Iterator[_Event]:
+    if chunk.kinds.isdisjoint(_KINDS):
+        return iter(())
     totals = dict(config_snapshots(chunk))
     rows = chunk.rows(_KINDS)
     followed = (chunk.kind[rows] != _SNAPSHOT) | np.isin(rows, list(totals))

@@ -19,6 +19,8 @@ TOPICS: Final = {int(topic): topic for topic in Snapshot}
 def snapshots(chunk: Chunk, *topics: Snapshot) -> list[tuple[int, Snapshot]]:
     """The snapshots of some topics: row and topic of each, in order."""
     rows = chunk.rows(_SNAPSHOT)
+    if not len(rows):
+        return []
     told = view_of(chunk.records, "meta")["topic"][rows]
     wanted: NDArray[np.bool_] = np.isin(told, np.array([int(topic) for topic in topics]))
     pairs = zip(rows[wanted].tolist(), told[wanted].tolist(), strict=True)
@@ -28,6 +30,8 @@ def snapshots(chunk: Chunk, *topics: Snapshot) -> list[tuple[int, Snapshot]]:
 def config_snapshots(chunk: Chunk) -> list[tuple[int, int]]:
     """The snapshots that begin at the first byte of config space: row, and size of the space."""
     rows = chunk.rows(_SNAPSHOT)
+    if not len(rows):
+        return []
     meta = view_of(chunk.records, "meta")[rows]
     wanted = (meta["topic"] == int(Snapshot.CONFIG)) & (meta["offset"] == 0)
     return list(zip(rows[wanted].tolist(), meta["total"][wanted].tolist(), strict=True))

@@ -28,6 +28,8 @@ _IORESOURCE_IO, _IORESOURCE_MEM_64 = 0x100, 0x100000
 _HEADER_BYTES: Final = 64
 _FILLS: Final = {"clash_bar": -1, "clash_other_since": -1}
 _SNAPSHOT, _COMPLETION = int(Kind.SNAPSHOT), int(Phase.COMPLETION)
+_KINDS: Final = frozenset({int(Kind.CONFIG_WRITE), int(Kind.SNAPSHOT)})
+_NOTHING: Final = np.zeros(0, np.int64)
 _CONFIG, _BARS = int(Snapshot.CONFIG), int(Snapshot.BARS)
 
 
@@ -84,6 +86,10 @@ class WindowsPass:
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
         lost = chunk.losses.of([Sight.CFG])[0].tolist()
+        if chunk.kinds.isdisjoint(_KINDS) and not lost:
+            for column in self.columns:
+                chunk.put_rows(column.name, _NOTHING, _NOTHING, _FILLS.get(column.name, 0))
+            return
         rows: list[int] = []
         told: dict[str, list[int]] = {column.name: [] for column in self.columns}
         for event in _events(chunk):
