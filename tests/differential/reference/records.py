@@ -185,6 +185,8 @@ def _hidden(event: Event) -> tuple[frozenset[str], bool]:
     name = event.payload.decode()
     if event.topic == LossCause.NOT_TRAPPED:
         return frozenset(("mmio",)), True
+    if event.topic == LossCause.MEMORY:
+        return frozenset(("mem",)), False
     if event.topic == LossCause.NOT_HOOKED or (event.topic == LossCause.HOOK_MISSED and name):
         return _sight_of_hook(name), event.topic == LossCause.NOT_HOOKED
     return SIGHTS, False
