@@ -44,13 +44,15 @@ class Course:
     Attributes:
         ended: how it ended.
         reason: why, in one line, where there is more to say.
-        site: where in the recorded kernel, where it panicked and that is known.
+        oops: what the recorded kernel complained of (a warning, an oops) and lived on.
+        site: where in the recorded kernel it panicked or complained, where that is known.
         exit_code: of the workload; None where it did not end.
         seconds: that it took.
     """
 
     ended: Ended = Ended.DONE
     reason: str = ""
+    oops: str = ""
     site: str = ""
     exit_code: int | None = 0
     seconds: float = 0.0
@@ -200,12 +202,15 @@ _ENDED_TEXT = {
 
 def _of_job(course: Course) -> Iterator[KeptFinding]:
     """What is wrong with the job itself; no recording tells of it."""
+    site = f":{stable_site(course.site)}" if course.site else ""
     if course.ended is not Ended.DONE:
-        site = f":{stable_site(course.site)}" if course.site else ""
         text = _ENDED_TEXT[course.ended]
         message = f"{text}: {course.reason}" if course.reason else text
         yield _error(f"{JOB_RULE}:{course.ended}{site}", JOB_RULE, message, site=course.site)
-    elif course.exit_code:
+    if course.oops:
+        message = f"the kernel complained: {course.oops}"
+        yield _error(f"{JOB_RULE}:oops{site}", JOB_RULE, message, site=course.site)
+    if course.ended is Ended.DONE and course.exit_code:
         message = f"the workload ended with exit code {course.exit_code}"
         yield _error(f"{JOB_RULE}:exit", JOB_RULE, message)
 
