@@ -190,6 +190,7 @@ def test_a_guest_that_panicked_is_a_finding_beside_what_its_recording_shows() ->
         (Course(ended=Ended.FAILED, reason="no kernel"), "JOB:failed"),
         (Course(ended=Ended.BOUNDS), "JOB:bounds"),
         (Course(ended=Ended.TIMEOUT), "JOB:timeout"),
+        (Course(ended=Ended.PANIC, reason="bad at 0x1f, CPU 3"), "JOB:panic:bad at #, CPU #"),
     ],
 )
 def test_a_job_without_a_recording_is_a_result(course: Course, signature: str) -> None:
@@ -202,6 +203,14 @@ def test_a_workload_that_fails_is_a_finding() -> None:
     only = replace(a_job(), checks=Checks(selection=Selection(select=("TRC",))))
     result = result_of(only, TRACES / "faulty/e1000-6.1.pcapng.zst", Course(exit_code=3))
     assert [each.message for each in result.findings] == ["the workload ended with exit code 3"]
+
+
+def test_what_the_kernel_complained_of_and_lived_on_is_a_finding() -> None:
+    only = replace(a_job(), checks=Checks(selection=Selection(select=("TRC",))))
+    course = Course(oops="WARNING: CPU: 0 PID: 9 at f.c:1", site="f+0x1 [e1000]")
+    result = result_of(only, TRACES / "faulty/e1000-6.1.pcapng.zst", course)
+    assert [each.signature for each in result.findings] == ["JOB:oops:f [e1000]"]
+    assert result.findings[0].is_failure
 
 
 def test_a_file_that_is_no_recording_is_a_job_that_failed(tmp_path: Path) -> None:

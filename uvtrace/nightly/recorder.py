@@ -28,7 +28,8 @@ _ENDED: Final = {
     "panic": Ended.PANIC,
     "died": Ended.DIED,
 }
-_SITE = re.compile(r"RIP: [0-9a-f]{4}:(?P<symbol>[^\s/]+)(?:/0x[0-9a-f]+)?(?P<module> \[\w+\])?")
+# Of the kernel's own code segment: a program's address tells nothing.
+_SITE = re.compile(r"RIP: 0010:(?P<symbol>[^\s/]+)(?:/0x[0-9a-f]+)?(?P<module> \[\w+\])?")
 _SAID: Final = "the kernel said: "
 _LOG_BYTES: Final = 4000
 
@@ -99,7 +100,9 @@ def _course_told(trace: Trace, ending: Ending, log: Path) -> Course:
     told = trace.metadata.result
     ended = _ENDED.get(told.get("ended", ""), Ended.FAILED)
     code = told.get("exit_code")
-    reason = "" if ended is Ended.DONE else str(told.get("failure") or _last_line(log))
+    # Who was ended in time has nothing more to say; who has not said why, said it last.
+    last = _last_line(log) if ended is Ended.FAILED else ""
+    reason = "" if ended is Ended.DONE else str(told.get("failure") or last)
     oops = next((each for each in told.get("warnings", ()) if str(each).startswith(_SAID)), "")
     site = _SITE.search(trace.metadata.console) if oops or ended is Ended.PANIC else None
     return Course(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -200,9 +201,14 @@ _ENDED_TEXT = {
 }
 
 
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
+
+
 def _of_job(course: Course) -> Iterator[KeptFinding]:
     """What is wrong with the job itself; no recording tells of it."""
     site = f":{stable_site(course.site)}" if course.site else ""
+    if course.ended is Ended.PANIC and not site:
+        site = f":{_NUMBER.sub('#', printable(course.reason))}"
     if course.ended is not Ended.DONE:
         text = _ENDED_TEXT[course.ended]
         message = f"{text}: {course.reason}" if course.reason else text
