@@ -118,6 +118,31 @@ def test_what_is_finished_when_ctrl_c_comes_is_kept_and_the_rest_done_later(
         assert [key for key, _, _ in watched.told] == KEYS[2:]
 
 
+def test_what_was_finished_but_not_yet_looked_at_when_ctrl_c_comes_is_kept(
+    tmp_path: Path,
+) -> None:
+    third_began = threading.Event()
+
+    def recorder(job: Job, stop: threading.Event) -> tuple[Path, Course]:
+        if job.repetition <= 2:
+            return at_once(job, stop)
+        third_began.set()
+        stop.wait(30)
+        raise StoppedError(job.key)
+
+    class Busy(Watched):
+        def finished(self, result: JobResult, done: int, of: int) -> None:
+            # One at a time: the second is done when the third begins.
+            assert third_began.wait(30)
+            raise KeyboardInterrupt
+
+    with History(tmp_path / "h.db") as history:
+        night = history.begin("m", at(1))
+        with pytest.raises(KeyboardInterrupt):
+            run_jobs(JOBS, night, history, recorder, watcher=Busy())
+        assert [result.key for result in history.results(night)] == KEYS[:2]
+
+
 def test_a_job_that_has_changed_since_is_done_again(tmp_path: Path) -> None:
     watched = Watched()
     with History(tmp_path / "h.db") as history:

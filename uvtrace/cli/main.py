@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "minimize": ("minimize", "Find the fewest records that still prove a finding."),
     "replay": ("replay", "Hold a recording against a model of its device."),
     "diff": ("diff", "Tell what a run does that another one did not."),
+    "nightly": ("nightly", "Record and judge a matrix every night; tell what is new."),
     "mark": ("mark", "Write a text into the recording that is running."),
     "scrub": ("scrub", "Take addresses, data and names out of a recording."),
     "import": ("import_", "Turn another tool's log into a recording."),

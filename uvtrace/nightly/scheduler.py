@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
 from typing import Protocol
 
@@ -74,32 +74,43 @@ def run_jobs(
         else:
             left.append(job)
     done = len(jobs) - len(left)
-    for result in _results(left, recorder, side_by_side):
+
+    def keep(result: JobResult) -> None:
+        nonlocal done
         history.store(night, result)
         done += 1
+
+    for result in _results(left, recorder, side_by_side, keep):
         watching.finished(result, done, len(jobs))
 
 
-def _results(jobs: Sequence[Job], recorder: Recorder, side_by_side: int) -> Iterator[JobResult]:
-    """The results as they come; given up early, the recordings that are being made end."""
+def _results(
+    jobs: Sequence[Job],
+    recorder: Recorder,
+    side_by_side: int,
+    keep: Callable[[JobResult], None],
+) -> Iterator[JobResult]:
+    """The results as they come, each kept before.
+
+    Given up early, the recordings that are being made end, and what is finished is kept, too.
+    """
     stop = threading.Event()
     judging = threading.Lock()
     with ThreadPoolExecutor(side_by_side, thread_name_prefix="job") as pool:
-        waiting = {pool.submit(_done, job, recorder, stop, judging) for job in jobs}
+        left = {pool.submit(_done, job, recorder, stop, judging) for job in jobs}
         try:
-            while waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield future.result()
+            for future in as_completed(tuple(left)):
+                result = future.result()
+                keep(result)
+                left.discard(future)
+                yield result
         finally:
-            _give_up(waiting, stop)
-
-
-def _give_up(waiting: set[Future[JobResult]], stop: threading.Event) -> None:
-    """Begin nothing more, and end what is running; the pool waits for that."""
-    stop.set()
-    for future in waiting:
-        future.cancel()
+            stop.set()
+            cancelled = {future for future in left if future.cancel()}
+            finished, _ = wait(left - cancelled)
+            for future in finished:
+                if future.exception() is None:
+                    keep(future.result())
 
 
 def _done(

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``uvtrace nightly``, with recordings that are there already in place of VMs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Outcome, run
+from uvtrace.cli import nightly
+from uvtrace.nightly.job import Job
+from uvtrace.nightly.matrix import Limits
+from uvtrace.nightly.result import Course
+from uvtrace.record import kernels
+from uvtrace.record.kernels import Kernel
+
+TRACES = Path(__file__).parents[2] / "traces"
+MATRIX = """
+[kernels]
+"6.1" = '6\\.1\\.0-1-amd64'
+"6.12" = '6\\.12\\..*'
+"7.0" = '7\\.0\\..*'
+
+[devices.e1000e]
+spec = "qemu:e1000e"
+
+[workloads.network]
+command = "true"
+
+[checks]
+select = ["ADR", "TRC"]
+
+[[expected]]
+rule = "ADR002"
+reason = "the slot's firmware does that"
+"""
+
+
+class Nights:
+    """Nights in a folder; on some kernels the faulty module has the stock one's place."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.matrix = folder / "matrix.toml"
+        self.matrix.write_text(MATRIX)
+        self.output = folder / "out"
+        self.faulty: set[str] = set()
+        self.interrupted: set[str] = set()
+        there = [Kernel(release, folder, folder) for release in ("6.12.9-amd64", "6.1.0-1-amd64")]
+        monkeypatch.setattr(nightly, "record", self._record)
+        monkeypatch.setattr(kernels, "installed", lambda: there)
+
+    def _record(
+        self, job: Job, folder: Path, limits: Limits, stop: threading.Event
+    ) -> tuple[Path, Course]:
+        kernel = job.place.kernel
+        if kernel in self.interrupted:
+            raise KeyboardInterrupt
+        name = f"faulty/e1000e-{kernel}" if kernel in self.faulty else f"e1000e-{kernel}"
+        return TRACES / f"{name}.pcapng.zst", Course(seconds=7.0)
+
+    def run(self, *arguments: object) -> Outcome:
+        """A night."""
+        return run("nightly", self.matrix, "-o", self.output, *arguments)
+
+
+@pytest.fixture
+def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nights:
+    return Nights(tmp_path, monkeypatch)
+
+
+def test_a_regression_exits_with_1_once_and_is_accepted_by_command(nights: Nights) -> None:
+    first = nights.run()
+    assert (first.code, first.out.splitlines()[0]) == (
+        0,
+        "uvtrace nightly: no new failure; 2 jobs: 2 done",
+    )
+    assert "kernel 7.0 is not installed" in first.err
+    assert "[2/2] 6.12/e1000e/network/1: done, 7 s" in first.err
+    nights.faulty = {"6.12"}
+    second = nights.run()
+    assert second.code == 1
+    assert "New (1):\n  ADR001: " in second.out
+    signature = second.out.split("on 6.12/e1000e (network)\n")[1].splitlines()[0].strip()
+    told = ("--reason", "an erratum", "--expires", "2999-01-01")
+    done = run("nightly", "accept", nights.matrix, signature, "-o", nights.output, *told)
+    assert (done.code, done.err) == (0, f"uvtrace: {signature} is accepted until 2999-01-01\n")
+    third = nights.run()
+    assert third.code == 0
+    assert third.out.startswith("uvtrace nightly: no new failure, 2 accepted; 2 jobs: 2 done")
+
+
+def test_every_format_lies_beside_the_recordings(nights: Nights) -> None:
+    nights.faulty = {"6.1"}
+    outcome = nights.run()
+    own = nights.output / "matrix/1"
+    assert (own / "night.txt").read_text() == outcome.out
+    assert '<testsuite name="6.1/e1000e/network"' in (own / "junit.xml").read_text()
+    assert (own / "night.ktap").read_text().startswith("KTAP version 1\n1..2\n")
+    assert (
+        json.loads((own / "kcidb.json").read_text())["builds"][0]["id"] == "uvtrace:6.1.0-1-amd64"
+    )
+
+
+def test_a_night_that_was_interrupted_is_taken_up(nights: Nights) -> None:
+    nights.interrupted = {"6.12"}
+    assert nights.run().code == 130
+    nights.interrupted = set()
+    again = nights.run()
+    assert again.code == 0
+    assert "6.1/e1000e/network/1: done before" in again.err
+    assert not (nights.output / "matrix/2").exists()
+
+
+def test_two_nights_at_once_in_a_folder_are_refused(nights: Nights) -> None:
+    nights.output.mkdir()
+    with (nights.output / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        outcome = nights.run()
+    assert outcome.code == 2
+    assert "another night runs in this folder" in outcome.err
+
+
+def test_what_is_wrong_is_one_line(nights: Nights, tmp_path: Path) -> None:
+    nights.matrix.write_text(MATRIX.replace("ADR002", "ADX"))
+    wrong = nights.run()
+    assert wrong.code == 2
+    assert "matrix.toml:17: 'ADX' names no rule" in wrong.err
+    accept = ("nightly", "accept", nights.matrix, "X", "--reason", "r")
+    assert "there is no history" in run(*accept, "-o", tmp_path / "none").err
+    nights.matrix.write_text(MATRIX)
+    nights.run()
+    passed = run(*accept, "-o", nights.output, "--expires", "2020-01-01")
+    assert (passed.code, "that day has passed" in passed.err) == (2, True)
+    blank = run(*accept[:-1], " ", "-o", nights.output)
+    assert (blank.code, "needs a reason" in blank.err) == (2, True)
+    assert run("nightly", nights.matrix, "-o", nights.output, "--history", "x://y").code == 2
+    assert "Example:" in run("nightly", "--help").out

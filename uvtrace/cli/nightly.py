@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``uvtrace nightly``: record and judge a whole matrix, and tell what is new since yesterday."""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from uvtrace.check.catalogue import installed_rules
+from uvtrace.errors import UsageError
+from uvtrace.nightly.acceptance import Acceptance
+from uvtrace.nightly.history import History
+from uvtrace.nightly.job import Job, jobs_of
+from uvtrace.nightly.junit import as_junit
+from uvtrace.nightly.kcidb import as_kcidb
+from uvtrace.nightly.ktap import as_ktap
+from uvtrace.nightly.matrix import Matrix, read_matrix, releases_of
+from uvtrace.nightly.night import Morning, run_night
+from uvtrace.nightly.outcome import JobResult
+from uvtrace.nightly.recorder import record
+from uvtrace.nightly.result import Course
+from uvtrace.nightly.text import as_text
+from uvtrace.record import kernels, vm
+from uvtrace.trace.texts import printable
+
+_OUTPUT = "The folder of recordings, reports and, by default, the history."
+_HISTORY = "The history: a file, or postgresql://USER@HOST/NAME.  [DIR/history.db]"
+
+
+class _Group(click.Group):
+    """``nightly MATRIX.toml`` needs no word for what it does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, *self.get_help_option_names(ctx)):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(name="nightly", cls=_Group, short_help="Record and judge a matrix every night.")
+def command() -> None:
+    """Record and judge a matrix of kernels, devices and workloads, and compare with yesterday.
+
+    `uvtrace nightly MATRIX.toml -o DIR` is short for `uvtrace nightly run MATRIX.toml -o DIR`.
+
+    \b
+    Example:
+      uvtrace nightly matrix.toml -o nightly
+    """
+
+
+@command.command(name="run")
+@click.argument("matrix_path", metavar="MATRIX.toml")
+@click.option("-o", "--output", metavar="DIR", required=True, help=_OUTPUT)
+@click.option("--history", "history_url", metavar="URL", help=_HISTORY)
+def run(matrix_path: str, output: str, history_url: str | None) -> int:
+    """Do all jobs of a matrix in VMs, and tell what is new.
+
+    A night that was interrupted is taken up where it was left. Exits with 1 if there is a new
+    failure.
+
+    \b
+    Example:
+      uvtrace nightly run matrix.toml -o nightly
+      uvtrace nightly run matrix.toml -o nightly --history postgresql://me@host/uvtrace
+    """
+    vm.require_linux_x86()
+    matrix = read_matrix(matrix_path, {rule.id for rule in installed_rules()})
+    jobs = _jobs(matrix)
+    folder = Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder), History(history_url or folder / "history.db") as history:
+        name = _name(matrix_path)
+        night = history.unfinished(name) or history.begin(name, _now())
+        own = folder / name / str(night.number)
+
+        def recorder(job: Job, stop: threading.Event) -> tuple[Path | None, Course]:
+            return record(job, own, matrix.limits, stop)
+
+        morning = run_night(name, matrix, jobs, history, recorder, watcher=_Lines())
+    _write(morning, own)
+    click.echo(as_text(morning.comparison, morning.results), nl=False)
+    return morning.comparison.exit_code
+
+
+@command.command(name="accept")
+@click.argument("matrix_path", metavar="MATRIX.toml")
+@click.argument("signature")
+@click.option("-o", "--output", metavar="DIR", required=True, help=_OUTPUT)
+@click.option("--history", "history_url", metavar="URL", help=_HISTORY)
+@click.option("--reason", required=True, help="Why it is accepted.")
+@click.option("--expires", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
+@click.option("--device", default="*", show_default=True, help="Pattern of devices' names.")
+@click.option("--kernel", default="*", show_default=True, help="Pattern of kernels' names.")
+def accept(
+    matrix_path: str,
+    signature: str,
+    output: str,
+    history_url: str | None,
+    reason: str,
+    expires: datetime.datetime | None,
+    device: str,
+    kernel: str,
+) -> int:
+    """Take findings into the baseline: they are no news until a day.
+
+    SIGNATURE is as a night tells it; * and ? stand for any text and any character.
+
+    \b
+    Example:
+      uvtrace nightly accept matrix.toml 'DMA007:*' -o nightly --reason 'known' --expires 2027-03-31
+    """
+    where = history_url or Path(output) / "history.db"
+    if isinstance(where, Path) and not where.is_file():
+        raise UsageError("there is no history", where=str(where), hint="run a night first")
+    today = _now().date()
+    last = None if expires is None else expires.date()
+    if last is not None and last < today:
+        raise UsageError("that day has passed", where=f"--expires {last}")
+    acceptance = Acceptance(
+        signature=signature,
+        reason=reason,
+        device=device,
+        kernel=kernel,
+        since=today,
+        expires=last,
+    )
+    with History(where) as history:
+        history.accept(_name(matrix_path), acceptance)
+    until = "" if last is None else f" until {last}"
+    click.echo(f"uvtrace: {printable(signature)} is accepted{until}", err=True)
+    return 0
+
+
+class _Lines:
+    """A line for each job, on stderr."""
+
+    def skipped(self, job: Job) -> None:
+        """Done on an earlier try."""
+        click.echo(f"uvtrace: {job.key}: done before", err=True)
+
+    def finished(self, result: JobResult, done: int, of: int) -> None:
+        """Done, and kept."""
+        found = sum(finding.is_failure for finding in result.findings)
+        errors = f", {found} error{'' if found == 1 else 's'}" if found else ""
+        why = f" ({result.reason})" if result.reason else ""
+        line = f"[{done}/{of}] {result.key}: {result.ended}{why}{errors}, {result.seconds:.0f} s"
+        click.echo(f"uvtrace: {printable(line)}", err=True)
+
+
+def _jobs(matrix: Matrix) -> tuple[Job, ...]:
+    installed = (kernel.release for kernel in kernels.installed() if kernel.is_complete)
+    releases, missing = releases_of(matrix.kernels, installed)
+    for name in missing:
+        text = f"kernel {name} is not installed, or has no headers: its jobs are left out"
+        click.echo(f"uvtrace: warning: {text}", err=True)
+    return jobs_of(matrix, releases)
+
+
+def _write(morning: Morning, folder: Path) -> None:
+    """The machine formats, beside the recordings."""
+    comparison, results = morning.comparison, morning.results
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        ("night.txt", as_text(comparison, results)),
+        ("junit.xml", as_junit(comparison, results)),
+        ("night.ktap", as_ktap(comparison, results)),
+        ("kcidb.json", as_kcidb(morning.night, comparison, results)),
+    ):
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else runs a night in this folder: he would take ours for one that was given up."""
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError("another night runs in this folder", where=str(folder)) from error
+        yield
+
+
+def _name(matrix_path: str) -> str:
+    """What a matrix is called in the history."""
+    return Path(matrix_path).stem
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
