@@ -73,6 +73,7 @@ def chunk_that(tells: Tell) -> Chunk:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts of the code that was compiled."""
     texts: list[str] = []
+
     def counting(text: str) -> bytes:
         texts.append(text)
         return code.compiled(text)
