@@ -77,9 +77,8 @@ def tell_of_some(chunk: Chunk, chance: np.random.Generator) -> None:
     in_force = chance.integers(0, 5, count).astype(np.int32)
     table = chance.integers(-3, 400, (5, 3))
     chunk.put_placed("placed", in_force, table[:, 1])
-    chunk.put_placed(
-        "passed", in_force, table[:, 2], chance.choice(["passed", "passed, at least 0"])
-    )
+    since = str(chance.choice(["passed", "passed, at least 0"]))
+    chunk.put_placed("passed", in_force, table[:, 2], since=since)
     rows = np.flatnonzero(chance.random(count) < chance.choice([0, 0.5, 1])).astype(np.int64)
     told = np.zeros(len(rows), [("other", np.int16), ("value", np.int64)])
     told["value"] = chance.integers(-1, 3, len(rows))
