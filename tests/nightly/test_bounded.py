@@ -29,7 +29,8 @@ def test_who_ends_in_time_is_left_alone_and_his_words_are_kept(tmp_path: Path) -
 
 def test_who_takes_too_long_is_asked_to_end(tmp_path: Path) -> None:
     program = (
-        "import time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise SystemExit(5)"
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    raise SystemExit(5)"
     )
     bounds = Bounds(seconds=1.5, memory_bytes=1 << 30, file_bytes=1 << 20)
     ending = run(tmp_path, program, bounds, grace_s=20)
@@ -40,7 +41,7 @@ def test_who_does_not_listen_is_killed_with_his_children_of_other_sessions(tmp_p
     child = tmp_path / "child"
     program = (
         "import signal, subprocess, time\n"
-        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "child = subprocess.Popen(['sleep', '300'], start_new_session=True)\n"
         f"open({str(child)!r}, 'w').write(str(child.pid))\n"
         "time.sleep(300)"
@@ -79,4 +80,4 @@ def test_another_thread_may_end_it(tmp_path: Path) -> None:
     stop = threading.Event()
     threading.Timer(0.5, stop.set).start()
     ending = run_bounded(["sleep", "60"], ENOUGH, log=tmp_path / "log", stop=stop, grace_s=5)
-    assert (ending.stopped, ending.exceeded, ending.exit_code) == (True, "", -2)
+    assert (ending.stopped, ending.exceeded, ending.exit_code) == (True, "", -15)

@@ -37,7 +37,8 @@ def test_the_recordings_on_the_e1000_model_agree_with_it(kernel: str) -> None:
     assert outcome.agreed["DMA write (e1000.transmit)"] > 300
     assert outcome.agreed["ICR"] > 300
     assert outcome.frames_in == 305
-    assert not outcome.not_compared
+    # Where BARs lie is the host's choice.
+    assert all("BAR" in what or "ROM" in what for what in outcome.not_compared)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

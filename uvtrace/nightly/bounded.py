@@ -119,7 +119,8 @@ def _exceeded(pid: int, bounds: Bounds, seconds: float, files: Iterable[Path]) -
 def _end(process: subprocess.Popen[bytes], grace_s: float) -> None:
     """Ask a command to end; then kill it, and what it has started."""
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        # Not SIGINT: whoever was started in the background ignores it, and so do his children.
+        process.send_signal(signal.SIGTERM)
         if _ended_within(process, grace_s):
             return
         # Who is killed cannot end his VM.
