@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 FAULTY = ROOT / "traces/faulty/nvme-6.12.pcapng.zst"
 
 
-@pytest.fixture(scope="session")
+# It keeps an event loop running, which tests of other things must not meet.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium."""
     if chromium() is None:
