@@ -11,11 +11,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import zstandard
+
 from uvtrace.errors import EnvironmentLacksError, UvtraceError
 from uvtrace.record import kernels
 from uvtrace.record.session import Result
 
 SUFFIX = ".pcapng.zst"
+SIZE_MAX = 2_000_000
+"""Bytes of a recording that is kept: everybody who clones the repository gets them all."""
+_LEVEL = 19
+"""Of zstd: it takes seconds once, and a quarter less room for good."""
 
 log = logging.getLogger("traces")
 
@@ -70,10 +76,24 @@ def replaced(folder: Path, name: str, record: Callable[[Path], Result]) -> Resul
     partial = folder / f".{name}.partial{SUFFIX}"
     try:
         result = record(partial)
+        _squeeze(partial)
         partial.replace(folder / f"{name}{SUFFIX}")
     finally:
         partial.unlink(missing_ok=True)
     return result
+
+
+def _squeeze(path: Path) -> None:
+    """Compress a recording once more, better than there is time for while it is made.
+
+    Raises:
+        UvtraceError: it is too large to be kept all the same.
+    """
+    with path.open("rb") as file:
+        content = zstandard.ZstdDecompressor().stream_reader(file).read()
+    path.write_bytes(zstandard.ZstdCompressor(level=_LEVEL).compress(content))
+    if (size := path.stat().st_size) > SIZE_MAX:
+        raise UvtraceError(f"{size} bytes are too many to be kept", hint="let the workload do less")
 
 
 def unfit(result: Result) -> str:
