@@ -43,13 +43,19 @@ def frames_of_pings(trace: Trace, moment: MemoryMoment) -> list[tuple[int, int]]
 
 
 def is_told_at_once(trace: Trace) -> None:
-    """What the device may read is told right behind the map; what it may not is not told then."""
+    """The call that maps goes on to tell what the device may read; what it may not is not told.
+
+    Other CPUs and interrupts write records in between.
+    """
     kinds, address, value = (trace.column(name) for name in ("kind", "address", "value"))
+    ip, tid = trace.column("ip"), trace.column("tid")
     direction = view_of(trace.records, "dma")["direction"]
     for row in np.flatnonzero(kinds == Kind.MAP).tolist():
-        is_told = kinds[row + 1] == Kind.MEMORY and address[row + 1] == address[row]
-        assert is_told == (direction[row] == Direction.TO_DEVICE)
-        assert not is_told or value[row + 1] == MemoryMoment.TO_DEVICE
+        later = np.flatnonzero((ip[row + 1 :] == ip[row]) & (tid[row + 1 :] == tid[row]))
+        of_call = row + 1 + later[:1]
+        told = of_call[(kinds[of_call] == Kind.MEMORY) & (address[of_call] == address[row])]
+        assert bool(told.size) == (direction[row] == Direction.TO_DEVICE)
+        assert (value[told] == MemoryMoment.TO_DEVICE).all()
 
 
 def is_told_whole(trace: Trace) -> None:
