@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from uvtrace.devices.e1000.layouts import LAYOUTS
 from uvtrace.devices.e1000.played import PLAYING
-from uvtrace.devices.e1000.rings import INPUTS, RINGS
+from uvtrace.devices.e1000.rings import INPUTS, LAYOUTS, RINGS
 
 from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
 from uvtrace.check.columns import record

@@ -7,18 +7,27 @@ Source: Intel, *PCI/PCI-X Family of Gigabit Ethernet Controllers Software Develo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from uvtrace.layouts import Field, Form, Layout, Match
 
-from uvtrace.layouts import Area, Field, Form, Layout, Layouts, Match, Registers
-
-RDBAL, TDBAL = 0x2800, 0x3800
-_HIGH, _LENGTH = 4, 8
 _DEXT = 93
 _KIND = 84
 
-_ADDRESS = Field(name="buffer", first=0, count=64)
-_DONE = Field(name="status", first=96, count=4, flags=("DD", "EC", "LC", "TU"))
+BUFFER = Field(name="buffer", first=0, count=64)
+LENGTH = Field(name="length", first=64, count=16, decimal=True)
+TRANSMITTED = Field(name="status", first=96, count=4, flags=("DD", "EC", "LC", "TU"))
+RECEIVED = Field(
+    name="status",
+    first=96,
+    count=8,
+    flags=("DD", "EOP", "IXSM", "VP", "", "TCPCS", "IPCS", "PIF"),
+)
 _VLAN = Field(name="special", first=112, count=16, optional=True)
+
+
+def _command(*flags: str) -> Field:
+    """The command byte, whose bits each kind of descriptor has for itself."""
+    return Field(name="command", first=88, count=8, flags=flags)
+
 
 TRANSMIT = Layout(
     entry_bytes=16,
@@ -27,17 +36,12 @@ TRANSMIT = Layout(
             name="legacy",
             when=(Match(_DEXT, 1, 0),),
             fields=(
-                _ADDRESS,
-                Field(name="length", first=64, count=16, decimal=True),
-                Field(
-                    name="command",
-                    first=88,
-                    count=8,
-                    flags=("EOP", "IFCS", "IC", "RS", "RPS", "DEXT", "VLE", "IDE"),
-                ),
+                BUFFER,
+                LENGTH,
+                _command("EOP", "IFCS", "IC", "RS", "RPS", "DEXT", "VLE", "IDE"),
                 Field(name="CSO", first=80, count=8, decimal=True, optional=True),
                 Field(name="CSS", first=104, count=8, decimal=True, optional=True),
-                _DONE,
+                TRANSMITTED,
                 _VLAN,
             ),
         ),
@@ -52,31 +56,21 @@ TRANSMIT = Layout(
                 Field(name="TUCSO", first=40, count=8, decimal=True),
                 Field(name="TUCSE", first=48, count=16, decimal=True),
                 Field(name="PAYLEN", first=64, count=20, decimal=True, optional=True),
-                Field(
-                    name="command",
-                    first=88,
-                    count=8,
-                    flags=("TCP", "IP", "TSE", "RS", "", "DEXT", "SNAP", "IDE"),
-                ),
+                _command("TCP", "IP", "TSE", "RS", "", "DEXT", "SNAP", "IDE"),
                 Field(name="HDRLEN", first=104, count=8, decimal=True, optional=True),
                 Field(name="MSS", first=112, count=16, decimal=True, optional=True),
-                _DONE,
+                TRANSMITTED,
             ),
         ),
         Form(
             name="data",
             when=(Match(_DEXT, 1, 1), Match(_KIND, 4, 1)),
             fields=(
-                _ADDRESS,
+                BUFFER,
                 Field(name="length", first=64, count=20, decimal=True),
-                Field(
-                    name="command",
-                    first=88,
-                    count=8,
-                    flags=("EOP", "IFCS", "TSE", "RS", "RPS", "DEXT", "VLE", "IDE"),
-                ),
+                _command("EOP", "IFCS", "TSE", "RS", "RPS", "DEXT", "VLE", "IDE"),
                 Field(name="options", first=104, count=8, flags=("IXSM", "TXSM")),
-                _DONE,
+                TRANSMITTED,
                 _VLAN,
             ),
         ),
@@ -86,18 +80,13 @@ TRANSMIT = Layout(
 RECEIVE = Layout(
     entry_bytes=16,
     forms=(
-        Form(name="free", when=(Match(96, 1, 0),), fields=(_ADDRESS,)),
+        Form(name="free", when=(Match(96, 1, 0),), fields=(BUFFER,)),
         Form(
             name="received",
             fields=(
-                _ADDRESS,
-                Field(name="length", first=64, count=16, decimal=True),
-                Field(
-                    name="status",
-                    first=96,
-                    count=8,
-                    flags=("DD", "EOP", "IXSM", "VP", "", "TCPCS", "IPCS", "PIF"),
-                ),
+                BUFFER,
+                LENGTH,
+                RECEIVED,
                 Field(
                     name="errors",
                     first=104,
@@ -109,20 +98,4 @@ RECEIVE = Layout(
             ),
         ),
     ),
-)
-
-_RINGS = (("transmit ring", TDBAL, TRANSMIT), ("receive ring", RDBAL, RECEIVE))
-
-
-def _areas(registers: Registers) -> Iterator[Area]:
-    for name, base, layout in _RINGS:
-        low, length = registers.get((0, base)), registers.get((0, base + _LENGTH))
-        if low is not None and length:
-            address = registers.get((0, base + _HIGH), 0) << 32 | low
-            yield Area(name, address, length, layout)
-
-
-LAYOUTS = Layouts(
-    registers=frozenset((0, base + part) for _, base, _ in _RINGS for part in (0, _HIGH, _LENGTH)),
-    areas=lambda registers: tuple(_areas(registers)),
 )

@@ -7,12 +7,12 @@ Source: Intel, *PCI/PCI-X Family of Gigabit Ethernet Controllers Software Develo
 
 from __future__ import annotations
 
-from uvtrace.check.rings import Registers, Ring, Span
+from uvtrace.devices.e1000.layouts import BUFFER, LENGTH, RECEIVE, RECEIVED, TRANSMIT, TRANSMITTED
+
+from uvtrace.layouts import Registers, Ring, layouts_of
 
 RCTL, RDBAL, TDBAL = 0x0100, 0x2800, 0x3800
-_DD, _EOP = 1 << 0, 1 << 1
 _RCTL_SECRC = 1 << 26
-_DEXT, _COMMAND, _KIND = 1 << 5, 11, 10
 _FCS_BYTES = 4
 
 
@@ -21,35 +21,30 @@ def _fcs_kept(registers: Registers) -> int:
     return 0 if registers.get((0, RCTL), 0) & _RCTL_SECRC else _FCS_BYTES
 
 
-def _has_data(descriptor: bytes) -> bool:
-    """Whether a transmit descriptor is no context descriptor."""
-    return not descriptor[_COMMAND] & _DEXT or descriptor[_KIND] >> 4 != 0
-
-
-RECEIVE = Ring(
+RECEIVING = Ring(
     name="e1000.receive",
     base=(RDBAL, RDBAL + 4),
     length=RDBAL + 8,
-    entry_bytes=16,
-    buffer=Span(0, 8),
-    status=Span(12, 1),
-    done=_DD,
-    last=_EOP,
-    received=Span(8, 2),
+    layout=RECEIVE,
+    buffer=BUFFER,
+    status=RECEIVED,
+    done=RECEIVED.bits("DD"),
+    last=RECEIVED.bits("EOP"),
+    received=LENGTH,
     trailer=_fcs_kept,
 )
-TRANSMIT = Ring(
+TRANSMITTING = Ring(
     name="e1000.transmit",
     base=(TDBAL, TDBAL + 4),
     length=TDBAL + 8,
-    entry_bytes=16,
-    buffer=Span(0, 8),
-    size=Span(8, 2),
-    has_buffer=_has_data,
-    status=Span(12, 1),
-    done=_DD,
+    layout=TRANSMIT,
+    buffer=BUFFER,
+    size=LENGTH,
+    status=TRANSMITTED,
+    done=TRANSMITTED.bits("DD"),
 )
-RINGS = (TRANSMIT, RECEIVE)
+RINGS = (TRANSMITTING, RECEIVING)
+LAYOUTS = layouts_of(RINGS)
 
 # 0x4000 to 0x40FF, by their names in the register map.
 _STATISTICS = (

@@ -9,7 +9,7 @@ from uvtrace.check.automaton import ANY, FORBIDDEN, Automaton, Edge
 from uvtrace.check.columns import record
 from uvtrace.check.contract import Contract
 from uvtrace.check.driver_acts import frees_irq, requests_irq, writes
-from uvtrace.check.rings import Ring, Span
+from uvtrace.layouts import Field, Form, Layout, Ring, layouts_of
 
 TX_DESC, RX_DESC, CONTROL = 0x0, 0x4, 0x8
 TX, RX, RESET = 1 << 0, 1 << 1, 1 << 31
@@ -63,34 +63,40 @@ INTERRUPTS = Automaton(
     ),
 )
 
-_DONE, _FAILED, _LENGTH = 1 << 31, 1 << 30, 0xFFFF
+_BUFFER = Field(name="buffer", first=0, count=32)
+_SIZE = Field(name="length", first=32, count=32, decimal=True)
+_RECEIVED = Field(name="received", first=64, count=16, decimal=True, optional=True)
+_STATUS = Field(name="status", first=94, count=2, flags=("ERROR", "DONE"))
+_DESCRIPTOR = Layout(
+    entry_bytes=16,
+    forms=(Form(name="descriptor", fields=(_BUFFER, _SIZE, _RECEIVED, _STATUS)),),
+)
 
 
-def _descriptor(name: str, base: int, received: Span | None) -> Ring:
+def _ring(name: str, base: int, received: Field | None) -> Ring:
     return Ring(
         name=f"uvnic1.{name}",
         base=(base,),
         length=None,
-        entry_bytes=16,
-        buffer=Span(0, 4),
-        size=Span(4, 4),
-        status=Span(8, 4),
-        done=_DONE,
-        failed=_FAILED,
+        layout=_DESCRIPTOR,
+        buffer=_BUFFER,
+        size=_SIZE,
+        status=_STATUS,
+        done=_STATUS.bits("DONE"),
+        failed=_STATUS.bits("ERROR"),
         received=received,
-        received_mask=_LENGTH,
     )
 
+
+RINGS = (_ring("transmit", TX_DESC, None), _ring("receive", RX_DESC, _RECEIVED))
 
 CONTRACT = Contract(
     name="uvnic1",
     automata=(TRANSMIT, RECEIVE, INTERRUPTS),
     devices=frozenset({(0x5556, 0x0001)}),
     registers=Path(__file__).with_name("registers.rdl"),
-    rings=(
-        _descriptor("transmit", TX_DESC, None),
-        _descriptor("receive", RX_DESC, Span(8, 4)),
-    ),
+    layouts=layouts_of(RINGS),
+    rings=RINGS,
     inputs=frozenset({"EVENTS"}),
     description="Descriptors and doorbells each way, reset, and who listens to interrupts.",
 )

@@ -81,3 +81,18 @@ def test_a_field_that_reaches_out_of_its_entry_is_refused() -> None:
             entry_bytes=4,
             forms=(Form(name="one", fields=(Field(name="f", first=30, count=4),)),),
         )
+
+
+def test_flags_are_bits_by_their_names() -> None:
+    status = Field(name="status", first=96, count=8, flags=("DD", "EOP", "", "VP"))
+    assert status.bits("EOP", "VP") == 0b1010
+    with pytest.raises(UvtraceError, match="no such flag") as raised:
+        status.bits("DONE")
+    assert "status.DONE" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "count", "octets"), [(0, 64, (0, 8)), (94, 2, (11, 12)), (64, 20, (8, 11))]
+)
+def test_a_field_lies_in_whole_bytes(first: int, count: int, octets: tuple[int, int]) -> None:
+    assert Field(name="any", first=first, count=count).span == slice(*octets)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from devices.e1000.layouts import LAYOUTS as E1000
+from devices.e1000.rings import LAYOUTS as E1000
 from devices.nvme.layouts import LAYOUTS as NVME
 from tests.story import Story
 from uvtrace.cli.main import main

@@ -12,9 +12,9 @@ from uvtrace import packs
 from uvtrace.check.automaton import Automaton
 from uvtrace.check.expression import Truth
 from uvtrace.check.latest import Latest
-from uvtrace.check.rings import Ring
 from uvtrace.errors import InputError, UsageError, UvtraceError
 from uvtrace.layouts.declaration import Layouts
+from uvtrace.layouts.ring import Ring
 from uvtrace.play.declaration import Playing
 from uvtrace.trace.enums import Snapshot
 from uvtrace.trace.functions import Function

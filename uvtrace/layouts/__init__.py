@@ -7,5 +7,17 @@ look like; a :class:`~uvtrace.layouts.decoder.Decoder` follows a trace and puts 
 
 from uvtrace.layouts.declaration import Area, Field, Form, Layout, Layouts, Match, Registers
 from uvtrace.layouts.decoder import Decoder
+from uvtrace.layouts.ring import Ring, layouts_of
 
-__all__ = ["Area", "Decoder", "Field", "Form", "Layout", "Layouts", "Match", "Registers"]
+__all__ = [
+    "Area",
+    "Decoder",
+    "Field",
+    "Form",
+    "Layout",
+    "Layouts",
+    "Match",
+    "Registers",
+    "Ring",
+    "layouts_of",
+]

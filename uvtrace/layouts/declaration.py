@@ -44,6 +44,22 @@ class Field:
         """Its value."""
         return bits_of(entry, self.first, self.count)
 
+    def bits(self, *flags: str) -> int:
+        """The value with these flags set, and no others.
+
+        Raises:
+            UvtraceError: there is no such flag.
+        """
+        unknown = [flag for flag in flags if not flag or flag not in self.flags]
+        if unknown:
+            raise UvtraceError("no such flag", where=f"{self.name}.{unknown[0]}")
+        return sum(1 << self.flags.index(flag) for flag in flags)
+
+    @property
+    def span(self) -> slice:
+        """The bytes of an entry that it lies in."""
+        return slice(self.first // 8, -(-(self.first + self.count) // 8))
+
     def text(self, entry: bytes) -> str:
         """Its name and value; empty where there is nothing to tell."""
         value = self.of(entry)
@@ -113,17 +129,17 @@ class Layout:
                         "a field outside its entry", where=f"{form.name}.{each.name}"
                     )
 
-    def text(self, entry: bytes) -> str:
-        """An entry in words.
+    def form(self, entry: bytes) -> Form | None:
+        """The kind of an entry of ``entry_bytes``; None where none fits."""
+        return next((form for form in self.forms if form.fits(entry)), None)
 
-        Args:
-            entry: of ``entry_bytes``.
-        """
-        for form in self.forms:
-            if form.fits(entry):
-                told = (each.text(entry) for each in form.fields)
-                return f"{form.name} " + ", ".join(text for text in told if text)
-        return entry.hex(" ")
+    def text(self, entry: bytes) -> str:
+        """An entry of ``entry_bytes`` in words."""
+        form = self.form(entry)
+        if form is None:
+            return entry.hex(" ")
+        told = (each.text(entry) for each in form.fields)
+        return f"{form.name} " + ", ".join(text for text in told if text)
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from typing import Final
 
 from uvtrace.check.contract import Contract
 from uvtrace.check.contract_rules import contracts_of
-from uvtrace.check.rings import Ring
 from uvtrace.device.device import Device
 from uvtrace.device.messages import Limits, ResetKind
 from uvtrace.errors import UsageError
+from uvtrace.layouts.ring import Ring
 from uvtrace.play.course import PREFIX
 from uvtrace.play.declaration import Place, Playing
 from uvtrace.play.identity import config_of
-from uvtrace.play.recorded import Reception, Recorded, read, registers_of
+from uvtrace.play.recorded import Reception, Recorded, read
 from uvtrace.play.timeline import Found, Timeline
 from uvtrace.registers import load
 from uvtrace.trace.functions import Function
@@ -55,7 +55,7 @@ class Played(Device):
         self.config = config_of(self._recorded.config, self._recorded.bars, str(file))
         self._names = _Names(self._contract)
         self._own = self._playing.places()
-        self._ring_places = {place for ring in self._rings.values() for place in registers_of(ring)}
+        self._ring_places = {place for ring in self._rings.values() for place in ring.places}
         self._timeline = Timeline(self._recorded.accesses)
         self._departures = 0
         self._more_to_tell = 0
@@ -193,9 +193,9 @@ class Played(Device):
             entry = await self.dma_read(at, ring.entry_bytes)
             if ring.size is not None and ring.has_buffer(entry):
                 await self.dma_read(ring.buffer.of(entry), ring.size.of(entry))
-            status = ring.status
-            done = ring.status.of(entry) | ring.done
-            self.dma_write(at + status.offset, done.to_bytes(status.length, "little"))
+            span = ring.status.span
+            done = int.from_bytes(entry, "little") | ring.done << ring.status.first
+            self.dma_write(at + span.start, done.to_bytes(len(entry), "little")[span])
             self._advance(name, head)
             self._sent += 1
             any_sent = True
@@ -257,9 +257,8 @@ class Played(Device):
 
 def _with_buffer_of(live: bytes, recorded: bytes, ring: Ring) -> bytes:
     """A descriptor as the recorded device left it, but of the live driver's buffer."""
-    entry, span = bytearray(recorded), ring.buffer
-    end = span.offset + span.length
-    entry[span.offset : end] = live[span.offset : end]
+    entry, span = bytearray(recorded), ring.buffer.span
+    entry[span] = live[span]
     return bytes(entry)
 
 

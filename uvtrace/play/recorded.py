@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from uvtrace.check.rings import Ring
 from uvtrace.errors import InputError
 from uvtrace.layouts.decoder import Image
+from uvtrace.layouts.ring import Ring
 from uvtrace.play.declaration import Place, Playing
 from uvtrace.play.timeline import Access
 from uvtrace.trace.enums import Flag, Kind, MemoryMoment, Phase, Snapshot, Status
@@ -163,7 +163,7 @@ class _Reader:
             self.recorded.accesses.append(Access(position, place, is_write, value))
 
     def _ring_registers(self) -> set[Place]:
-        return {place for ring in self._rings for place in registers_of(ring)}
+        return {place for ring in self._rings for place in ring.places}
 
     def _written(self, place: Place, value: int) -> None:
         for ring in self._rings:
@@ -216,7 +216,7 @@ class _Reader:
 
     def _filled(self, position: int, ring: Ring, entry: bytes, at_once: bool) -> None:
         assert ring.received is not None
-        length = ring.received.of(entry) & ring.received_mask
+        length = ring.received.of(entry)
         if ring.status.of(entry) & ring.failed or not length:
             return
         if at_once:
@@ -247,9 +247,3 @@ class _Reader:
                 for bar in bars
                 if bar["length"]
             ]
-
-
-def registers_of(ring: Ring) -> tuple[Place, ...]:
-    """The registers that say where a ring is, and how long."""
-    offsets = [*ring.base, *([] if ring.length is None else [ring.length])]
-    return tuple((ring.bar, offset) for offset in offsets)

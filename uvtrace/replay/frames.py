@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from uvtrace.check.rings import Ring
+from uvtrace.layouts.ring import Ring
 from uvtrace.replay.said import Said
 from uvtrace.replay.script import Script, Step
 from uvtrace.trace.enums import Kind
@@ -45,7 +45,7 @@ def areas_of(script: Script, rings: Sequence[Ring]) -> list[tuple[int, int, str]
     """Where rings lay at any time: begin, end, name."""
     registers: dict[tuple[int, int], int] = {}
     found: dict[tuple[int, int, str], None] = {}
-    told_by = {(ring.bar, offset) for ring in rings for offset in (*ring.base, ring.length)}
+    told_by = {place for ring in rings for place in ring.places}
     for step in script.steps:
         told = step.told
         if told is None or told.kind not in _WRITES or told.place not in told_by:
@@ -102,7 +102,7 @@ class _Receiving:
     def _from_buffer(self, number: int, entry: bytes, script: Script) -> Iterator[Frame]:
         ring = self.ring
         address, status = ring.buffer.of(entry), ring.status.of(entry)
-        length = ring.received.of(entry) & ring.received_mask if ring.received else 0
+        length = ring.received.of(entry) if ring.received else 0
         for step in script.steps[number : number + _LOOK_AHEAD]:
             said = step.said
             if said is not None and said.kind == Kind.MEMORY and said.address == address:
@@ -140,7 +140,7 @@ class _Receiving:
         status = ring.status.of(bytes(descriptor))
         if not status & ring.done or ring.received is None:
             return
-        length = ring.received.of(bytes(descriptor)) & ring.received_mask
+        length = ring.received.of(bytes(descriptor))
         stored, self.stores = b"".join(each.data for each in self.stores), []
         if not status & ring.failed and len(stored) >= length:
             self.parts.append(stored[-length:] if length else b"")
