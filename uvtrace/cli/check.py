@@ -24,6 +24,7 @@ from uvtrace.check.rule import Rule
 from uvtrace.check.rules import Selection, parse_ids
 from uvtrace.check.suppression import suppressed
 from uvtrace.check.suppression_file import read_suppressions
+from uvtrace.cli.judging import contract_option, pack_option, registers_option
 from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode, UsageError, UvtraceError
 from uvtrace.registers import RegisterMap, load
@@ -52,20 +53,9 @@ from uvtrace.trace.texts import printable
     show_default=True,
     help="text, json, junit, ktap, sarif, kcidb or html.",
 )
-@click.option(
-    "--pack",
-    "pack_paths",
-    metavar="PATH",
-    multiple=True,
-    help="Judge by the rules of this Python file, too; may be repeated. It is run: trust it.",
-)
-@click.option("--registers", metavar="FILE", help="What the device's registers are (.rdl, .svd).")
-@click.option(
-    "--contract",
-    "contract_name",
-    metavar="NAME|PATH",
-    help="What the driver must keep to; else the contract for the device, if there is one.",
-)
+@pack_option
+@registers_option
+@contract_option
 @click.option(
     "--baseline",
     "baselines",

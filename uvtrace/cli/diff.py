@@ -12,6 +12,7 @@ from uvtrace.check.catalogue import all_rules
 from uvtrace.check.contract import Contract, contract_named
 from uvtrace.check.rule import Rule
 from uvtrace.cli.bar import bar
+from uvtrace.cli.judging import contract_option, pack_option, registers_option
 from uvtrace.cli.runs import open_run
 from uvtrace.diff.difference import RATIO, difference
 from uvtrace.diff.run import Run, run_of
@@ -38,20 +39,9 @@ from uvtrace.registers import RegisterMap, load
     show_default=True,
     help="A time has changed if it is so many times what it was, or less than its inverse.",
 )
-@click.option("--registers", metavar="FILE", help="What the device's registers are (.rdl, .svd).")
-@click.option(
-    "--contract",
-    "contract_name",
-    metavar="NAME|PATH",
-    help="What the driver must keep to; else the contract for the device, if there is one.",
-)
-@click.option(
-    "--pack",
-    "pack_paths",
-    metavar="PATH",
-    multiple=True,
-    help="Judge by the rules of this Python file, too; may be repeated. It is run: trust it.",
-)
+@registers_option
+@contract_option
+@pack_option
 @click.option("-o", "--output", metavar="FILE", help="Write the result here instead of to stdout.")
 def command(
     old: str,

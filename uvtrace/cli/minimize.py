@@ -16,6 +16,7 @@ from uvtrace.check.explain import first_of_each
 from uvtrace.check.results import Finding, Results
 from uvtrace.check.rules import Selection
 from uvtrace.cli.bar import bar
+from uvtrace.cli.judging import contract_option, pack_option, registers_option
 from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode, UsageError
 from uvtrace.minimize.judge import Also
@@ -66,20 +67,9 @@ SHOWN = 40
     help="Keep what it takes for the device's model to do again what the proof shows; the model"
     " of the recording, or model:NAME.",
 )
-@click.option("--registers", metavar="FILE", help="What the device's registers are (.rdl, .svd).")
-@click.option(
-    "--contract",
-    "contract_name",
-    metavar="NAME|PATH",
-    help="What the driver must keep to; else the contract for the device, if there is one.",
-)
-@click.option(
-    "--pack",
-    "pack_paths",
-    metavar="PATH",
-    multiple=True,
-    help="Judge by the rules of this Python file, too; may be repeated. It is run: trust it.",
-)
+@registers_option
+@contract_option
+@pack_option
 def command(
     run: str,
     wanted: str,

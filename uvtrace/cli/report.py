@@ -23,6 +23,7 @@ from uvtrace.check.results import Results
 from uvtrace.check.rules import Selection, parse_ids
 from uvtrace.check.suppression import suppressed
 from uvtrace.check.suppression_file import read_suppressions
+from uvtrace.cli.judging import contract_option, pack_option, registers_option
 from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode
 from uvtrace.registers import load
@@ -50,15 +51,9 @@ FILES: Final = {
 @click.option("--select", metavar="IDS", help="Judge only these rules: IDs or prefixes.")
 @click.option("--ignore", metavar="IDS", help="Leave these rules out.")
 @click.option("--suppressions", metavar="FILE", help="Findings that are accepted (TOML).")
-@click.option(
-    "--pack",
-    "pack_paths",
-    metavar="PATH",
-    multiple=True,
-    help="Judge by the rules of this Python file, too; may be repeated. It is run: trust it.",
-)
-@click.option("--registers", metavar="FILE", help="What the device's registers are (.rdl, .svd).")
-@click.option("--contract", metavar="NAME|PATH", help="What the driver must keep to.")
+@pack_option
+@registers_option
+@contract_option
 @click.option(
     "--baseline",
     "baselines",
@@ -83,7 +78,7 @@ def command(
     suppressions: str | None,
     pack_paths: tuple[str, ...],
     registers: str | None,
-    contract: str | None,
+    contract_name: str | None,
     baselines: tuple[str, ...],
     rows: int,
     quiet: bool,
@@ -107,7 +102,7 @@ def command(
     known = {rule.id for rule in rules}
     accepted = read_suppressions(suppressions, known) if suppressions else ()
     described = load(registers) if registers else None
-    wanted = contract_named(contract) if contract else None
+    wanted = contract_named(contract_name) if contract_name else None
     selection = Selection(parse_ids(select, known), parse_ids(ignore, known))
     baseline = read_baseline(baselines) if baselines else None
     trace, code = open_run(run)
