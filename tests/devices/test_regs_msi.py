@@ -7,10 +7,10 @@ import pytest
 from uvtrace.devices.regs_msi.contract import CONTRACT
 from uvtrace.devices.regs_msi.model import RegsMsi
 
+from tests.devices.contracts import forbidden
 from tests.story import Story
 from uvtrace.device import Interrupt, Intx, Playbook
 from uvtrace.errors import UsageError
-from uvtrace.graph import cover
 
 US = 1_000
 
@@ -83,16 +83,6 @@ def test_the_contract_is_for_this_device() -> None:
     assert (config.vendor, config.device) in CONTRACT.devices
 
 
-def forbidden(told: Story) -> list[str]:
-    """The forbidden steps that a driver has made."""
-    return [
-        f"{machine.name}: {edge.edge.label}"
-        for machine in cover(told.trace(), CONTRACT).machines
-        for edge in machine.edges
-        if edge.is_forbidden and edge.count
-    ]
-
-
 def bound() -> Story:
     registers = {"VECTOR": 0x10, "TRIGGER": 0x14}
     return Story(registers=registers, driver="regs_msi", vendor=0x5556, device=0x0002).probe()
@@ -112,7 +102,7 @@ def sending() -> Story:
     ids=["stopped", "over"],
 )
 def test_a_driver_that_waits_for_the_end_or_stops_it_keeps_the_contract(told: Story) -> None:
-    assert forbidden(told) == []
+    assert forbidden(told, CONTRACT) == []
 
 
 @pytest.mark.parametrize(
@@ -128,4 +118,4 @@ def test_a_driver_that_waits_for_the_end_or_stops_it_keeps_the_contract(told: St
     ],
 )
 def test_each_step_that_the_contract_forbids_is_told_alone(told: Story, expected: str) -> None:
-    assert forbidden(told) == [expected]
+    assert forbidden(told, CONTRACT) == [expected]

@@ -2,7 +2,7 @@
 """Compiles the kernel module's portable parts for userspace, for the tests beside it."""
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -11,6 +11,8 @@ KMOD = HERE.parents[1] / "kmod"
 WARNINGS = ("-std=gnu11", "-Wall", "-Wextra", "-Werror")
 # setarch -R: ThreadSanitizer of gcc 12 does not stand every address space layout.
 FIXED_LAYOUT = ("setarch", "-R")
+THREADS = ("-O1", "-fsanitize=thread")
+UNDEFINED = ("-O1", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
 
 
 def build(
@@ -27,6 +29,16 @@ def build(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return output
+
+
+def builds(source: Path, folder: Path) -> Mapping[str, Path]:
+    """A stress test as gcc and clang build it, and under the sanitizers."""
+    return {
+        "gcc": build([source], folder / "gcc"),
+        "clang": build([source], folder / "clang", compiler="clang"),
+        "threads": build([source], folder / "threads", flags=THREADS),
+        "undefined": build([source], folder / "undefined", flags=UNDEFINED),
+    }
 
 
 def run(

@@ -13,24 +13,16 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.kmod.compiler import HERE, KMOD, build, run
+from tests.kmod.compiler import HERE, KMOD, THREADS, build, builds, run
 
 STRESS = HERE / "ring_stress.c"
 DROP, STOP, OVERWRITE = 0, 1, 2
-THREADS = ("-O1", "-fsanitize=thread")
 
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    """The stress test as gcc and clang build it, and under the sanitizers."""
-    folder = tmp_path_factory.mktemp("ring")
-    undefined = ("-O1", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
-    return {
-        "gcc": build([STRESS], folder / "gcc"),
-        "clang": build([STRESS], folder / "clang", compiler="clang"),
-        "threads": build([STRESS], folder / "threads", flags=THREADS),
-        "undefined": build([STRESS], folder / "undefined", flags=undefined),
-    }
+    """The stress test's builds by their names."""
+    return builds(STRESS, tmp_path_factory.mktemp("ring"))
 
 
 def stress(
