@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the recordings under traces/ tell of the machine that made them."""
+"""What the recordings under traces/ and docs/ tell of the machine that made them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from traces import making
 from uvtrace.errors import UvtraceError
 from uvtrace.record.session import Result
 
-TRACES = Path(__file__).parent.parent / "traces"
-RECORDINGS = sorted(TRACES.rglob("*.pcapng.zst"))
+ROOT = Path(__file__).parent.parent
+FOLDERS = (ROOT / "traces", ROOT / "docs")
+RECORDINGS = sorted(path for folder in FOLDERS for path in folder.rglob("*.pcapng.zst"))
 
 
-@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: str(path.relative_to(TRACES)))
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_recording_tells_no_path_of_the_machine_that_made_it(path: Path) -> None:
     session = uvtrace.open(path).metadata.session
     command = session.pop("command", None)

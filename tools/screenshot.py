@@ -19,10 +19,10 @@ from uvtrace.errors import EnvironmentLacksError, ExitCode
 
 ROOT = Path(__file__).resolve().parent.parent
 # Relative, as the page shows the path: a picture must not tell of a folder.
-RECORDING = Path("traces/faulty/edu-6.12.pcapng.zst")
+RECORDING = Path("docs/examples/padding.pcapng.zst")
 PICTURE = ROOT / "docs/images/report.png"
 LARGEST_BYTES = 300_000
-_HEIGHT = 1500
+_HEIGHT = 1720
 _COLOURS = 128
 
 

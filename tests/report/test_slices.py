@@ -93,6 +93,14 @@ def test_a_finding_that_needs_all_of_the_function_gets_it(tmp_path: Path) -> Non
     assert {each.rule for each in found} == {"DMA011"}
 
 
+def test_a_contract_s_states_do_not_make_a_slice_look_wrong(tmp_path: Path) -> None:
+    recording = ROOT / "docs/examples/padding.pcapng.zst"
+    assert run("report", recording, "-o", tmp_path / "out").code == 1
+    (path,) = slices(tmp_path / "out")
+    found = judge(uvtrace.open(path)).findings
+    assert {each.signature: each.rule for each in found} == findings(tmp_path / "out")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["e1000-6.12", "e1000e-6.1", "edu-6.1-rt", "nvme-6.1-rt"])
 def test_nearly_all_slices_of_the_faulty_recordings_prove_their_finding(

@@ -4,8 +4,9 @@
 A slice holds the proof, what stands around it, the whole lives of the memory it touches, and what
 decides the function's state: its snapshot, config accesses, and its driver's life. It is judged
 before it is written: if the finding does not come of it, or another one comes that the recording
-does not have, more of the recording is taken. What cannot be shown by a part (a leak among
-thousands of mappings that a slice would have to hold, a storm) is said in the report.
+does not have (a contract's states are entered by accesses that a part may lack), more of the
+recording is taken. What cannot be shown by a part (a leak among thousands of mappings that a slice
+would have to hold, a storm) is said in the report.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Slices:
         return self._written(target, first, finding, place, proves=False)
 
     def _choices(self, place: Place) -> Iterator[NDArray[np.int64]]:
-        """Rows to try, few first; the last are all of the function up to the finding."""
+        """Rows to try, few first; the last are all of the function: a contract may need them."""
         setting = self._around.setting(place, whole=True)
         short = self._around.setting(place, whole=False)
         tries = ((_REACHES[0], False), *((reach, True) for reach in _REACHES))
@@ -95,8 +96,9 @@ class Slices:
             yield np.unique(np.concatenate([setting if much else short, whole, lives]))
         own = self._around.own(place.function)
         until = int(np.searchsorted(own, max(place.roles))) + 1 + _AFTER
-        if until <= _RECORDS_MAX:
-            yield np.union1d(setting, own[:until])
+        for end in (until, len(own)):
+            if end <= _RECORDS_MAX:
+                yield np.union1d(setting, own[:end])
 
     def _proves(self, chosen: NDArray[np.int64], finding: Finding) -> bool:
         if len(chosen) > _RECORDS_MAX:
