@@ -10,6 +10,9 @@ STAMP  := $(VENV)/.installed
 SOURCES := $(wildcard uvtrace checkers devices reports tests benchmarks tools traces)
 # pytest's arguments, for example: make test PYTEST="-k ring"
 PYTEST  ?=
+# Processes that share the tests: one for the VMs, which follow one another, the others for the rest.
+WORKERS ?= $(shell nproc)
+SHARED  := -n $(WORKERS) --no-loadscope-reorder
 
 .PHONY: help venv packages demo test test-long unit bench kmod kmod-check lint format traces clean
 
@@ -43,13 +46,13 @@ demo:
 # pytest comes last: its summary is the last line.
 test: packages venv
 	@$(MAKE) --no-print-directory lint kmod-check
-	@$(BIN)/pytest -q -m 'not long' $(PYTEST)
+	@$(BIN)/pytest -q $(SHARED) -m 'not long' $(PYTEST)
 
 test-long: packages venv
 	@$(BIN)/pytest -q -m long $(PYTEST)
 
 unit: venv
-	@$(BIN)/pytest -q -m 'not vm and not long' $(PYTEST)
+	@$(BIN)/pytest -q $(SHARED) -m 'not vm and not long' $(PYTEST)
 
 lint: venv
 	@$(BIN)/ruff check .

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from uvtrace.check.native import store
+
+if TYPE_CHECKING:
+    from tests.sharing_out import SharingOut
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,3 +21,16 @@ def own_store_of_code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "_folder", lambda: folder)
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """VMs take longest: they begin first, so that the rest is done meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("vm") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharingOut:
+    """With several processes (``-n``)."""
+    from tests.sharing_out import SharingOut
+
+    return SharingOut(config, log)
