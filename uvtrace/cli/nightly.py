@@ -6,15 +6,19 @@ from __future__ import annotations
 import datetime
 import fcntl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from uvtrace.check.catalogue import installed_rules
+from uvtrace.cli import nightly_page
+from uvtrace.cli.nightly_common import HISTORY, OUTPUT, history_of, name_of, now
+from uvtrace.cli.nightly_page import Page
 from uvtrace.errors import UsageError
 from uvtrace.nightly.acceptance import Acceptance
+from uvtrace.nightly.folder import NightFolder
 from uvtrace.nightly.history import History
 from uvtrace.nightly.job import Job, jobs_of
 from uvtrace.nightly.junit import as_junit
@@ -23,14 +27,12 @@ from uvtrace.nightly.ktap import as_ktap
 from uvtrace.nightly.matrix import Matrix, read_matrix, releases_of
 from uvtrace.nightly.night import Morning, run_night
 from uvtrace.nightly.outcome import JobResult
+from uvtrace.nightly.proofs import prove
 from uvtrace.nightly.recorder import record
 from uvtrace.nightly.result import Course
 from uvtrace.nightly.text import as_text
 from uvtrace.record import kernels, vm
 from uvtrace.trace.texts import printable
-
-_OUTPUT = "The folder of recordings, reports and, by default, the history."
-_HISTORY = "The history: a file, or postgresql://USER@HOST/NAME.  [DIR/history.db]"
 
 
 class _Group(click.Group):
@@ -56,8 +58,8 @@ def command() -> None:
 
 @command.command(name="run")
 @click.argument("matrix_path", metavar="MATRIX.toml")
-@click.option("-o", "--output", metavar="DIR", required=True, help=_OUTPUT)
-@click.option("--history", "history_url", metavar="URL", help=_HISTORY)
+@click.option("-o", "--output", metavar="DIR", required=True, help=OUTPUT)
+@click.option("--history", "history_url", metavar="URL", help=HISTORY)
 def run(matrix_path: str, output: str, history_url: str | None) -> int:
     """Do all jobs of a matrix in VMs, and tell what is new.
 
@@ -71,28 +73,49 @@ def run(matrix_path: str, output: str, history_url: str | None) -> int:
     """
     vm.require_linux_x86()
     matrix = read_matrix(matrix_path, {rule.id for rule in installed_rules()})
-    jobs = _jobs(matrix)
+    jobs, missing = _jobs(matrix)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder), History(history_url or folder / "history.db") as history:
-        name = _name(matrix_path)
-        night = history.unfinished(name) or history.begin(name, _now())
+        name = name_of(matrix_path)
+        night = history.unfinished(name) or history.begin(name, now())
         own = folder / name / str(night.number)
 
         def recorder(job: Job, stop: threading.Event) -> tuple[Path | None, Course]:
             return record(job, own, matrix.limits, stop)
 
-        morning = run_night(name, matrix, jobs, history, recorder, watcher=_Lines())
-    _write(morning, own)
+        page = Page(matrix, history, night, own, missing, _Lines())
+        page.write()
+        try:
+            morning = run_night(name, matrix, jobs, history, recorder, watcher=page)
+            _write(morning, own)
+            _prove(matrix, jobs, morning, own)
+        finally:
+            # Of a night that was interrupted there is something to be told, too.
+            page.write()
     click.echo(as_text(morning.comparison, morning.results), nl=False)
+    click.echo(f"uvtrace: {printable(str(page.path))} tells more", err=True)
     return morning.comparison.exit_code
+
+
+def _prove(matrix: Matrix, jobs: Sequence[Job], morning: Morning, folder: Path) -> None:
+    """Reports and minimised traces, for the page to lead to."""
+    prove(
+        jobs,
+        morning.results,
+        morning.comparison,
+        NightFolder(folder),
+        seconds=matrix.limits.reports_s,
+        side_by_side=matrix.limits.jobs,
+        told=lambda line: click.echo(f"uvtrace: {printable(line)}", err=True),
+    )
 
 
 @command.command(name="accept")
 @click.argument("matrix_path", metavar="MATRIX.toml")
 @click.argument("signature")
-@click.option("-o", "--output", metavar="DIR", required=True, help=_OUTPUT)
-@click.option("--history", "history_url", metavar="URL", help=_HISTORY)
+@click.option("-o", "--output", metavar="DIR", required=True, help=OUTPUT)
+@click.option("--history", "history_url", metavar="URL", help=HISTORY)
 @click.option("--reason", required=True, help="Why it is accepted.")
 @click.option("--expires", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
 @click.option("--device", default="*", show_default=True, help="Pattern of devices' names.")
@@ -115,10 +138,8 @@ def accept(
     Example:
       uvtrace nightly accept matrix.toml 'DMA007:*' -o nightly --reason 'known' --expires 2027-03-31
     """
-    where = history_url or Path(output) / "history.db"
-    if isinstance(where, Path) and not where.is_file():
-        raise UsageError("there is no history", where=str(where), hint="run a night first")
-    today = _now().date()
+    where = history_of(output, history_url)
+    today = now().date()
     last = None if expires is None else expires.date()
     if last is not None and last < today:
         raise UsageError("that day has passed", where=f"--expires {last}")
@@ -131,10 +152,13 @@ def accept(
         expires=last,
     )
     with History(where) as history:
-        history.accept(_name(matrix_path), acceptance)
+        history.accept(name_of(matrix_path), acceptance)
     until = "" if last is None else f" until {last}"
     click.echo(f"uvtrace: {printable(signature)} is accepted{until}", err=True)
     return 0
+
+
+command.add_command(nightly_page.command)
 
 
 class _Lines:
@@ -153,13 +177,14 @@ class _Lines:
         click.echo(f"uvtrace: {printable(line)}", err=True)
 
 
-def _jobs(matrix: Matrix) -> tuple[Job, ...]:
+def _jobs(matrix: Matrix) -> tuple[tuple[Job, ...], tuple[str, ...]]:
+    """The jobs of the kernels that are there, and the names of the others."""
     installed = (kernel.release for kernel in kernels.installed() if kernel.is_complete)
     releases, missing = releases_of(matrix.kernels, installed)
     for name in missing:
         text = f"kernel {name} is not installed, or has no headers: its jobs are left out"
         click.echo(f"uvtrace: warning: {text}", err=True)
-    return jobs_of(matrix, releases)
+    return jobs_of(matrix, releases), missing
 
 
 def _write(morning: Morning, folder: Path) -> None:
@@ -184,12 +209,3 @@ def _alone(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise UsageError("another night runs in this folder", where=str(folder)) from error
         yield
-
-
-def _name(matrix_path: str) -> str:
-    """What a matrix is called in the history."""
-    return Path(matrix_path).stem
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)

@@ -51,13 +51,18 @@ def cases_of(comparison: Comparison, results: Iterable[JobResult]) -> dict[Place
     places: dict[Place, list[JobResult]] = {}
     for result in results:
         places.setdefault(result.place, []).append(result)
-    statuses = {
+    statuses = statuses_of(comparison)
+    return {place: _cases(place, places[place], statuses) for place in sorted(places)}
+
+
+def statuses_of(comparison: Comparison) -> dict[Identity, Status]:
+    """The status of every finding that was found."""
+    return {
         Identity(change.finding.signature, spot.kernel, spot.device): change.status
         for change in comparison.changes
         for spot in change.spots
         if spot.found
     }
-    return {place: _cases(place, places[place], statuses) for place in sorted(places)}
 
 
 def _cases(

@@ -42,6 +42,7 @@ The file is TOML::
     ram = "1G"                           # of each VM
     seconds = 900                        # a job may take in all
     bytes = "256M"                       # a recording may have
+    reports = 600                        # seconds for all reports and minimised traces
 
 Files are named from the folder that the matrix lies in.
 """
@@ -67,7 +68,7 @@ _DEVICE = ("spec", "driver", "memory", "contract", "registers", "workloads", "ke
 _WORKLOAD = ("command", "timeout_s", "repetitions")
 _CHECKS = ("select", "ignore", "require", "suppressions")
 _EXPECTED = ("signature", "rule", "device", "kernel", "reason", "expires")
-_LIMITS = ("jobs", "cpus", "ram", "seconds", "bytes")
+_LIMITS = ("jobs", "cpus", "ram", "seconds", "bytes", "reports")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
@@ -128,13 +129,18 @@ class Checks:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What the jobs may take: how many side by side, and each of them at most."""
+    """What the jobs may take: how many side by side, and each of them at most.
+
+    Attributes:
+        reports_s: that reports and minimised traces may take after the jobs, in all.
+    """
 
     jobs: int = 1
     cpus: int = 2
     ram_bytes: int = 1 << 30
     seconds: float = 900.0
     trace_bytes: int = 256 << 20
+    reports_s: float = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,6 +329,7 @@ def _limits(table: Table) -> Limits:
         ram_bytes=table.size("ram", "1G"),
         seconds=table.seconds("seconds", default.seconds),
         trace_bytes=table.size("bytes", "256M"),
+        reports_s=table.seconds("reports", default.reports_s),
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
-from string import Template
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -17,9 +16,10 @@ from uvtrace.check.results import Results
 from uvtrace.registers import RegisterMap
 from uvtrace.report.around import Place, Surroundings
 from uvtrace.report.findings import Told, findings, look
+from uvtrace.report.frame import framed
 from uvtrace.report.groups import GROUPS
 from uvtrace.report.header import header, outcome
-from uvtrace.report.markup import Markup, bytes_block, data_block, joined, policy_hash, tag, text
+from uvtrace.report.markup import Markup, bytes_block, data_block, joined, tag, text
 from uvtrace.report.sequence import diagram
 from uvtrace.report.states import Device, states
 from uvtrace.report.timeline import Timeline, lane_kinds, timeline_of
@@ -189,22 +189,10 @@ def _roles(subject: Subject) -> list[list[Any]]:
 
 
 def _filled(parts: dict[str, Markup]) -> str:
-    files = resources.files("uvtrace.report") / "page"
-    style = "".join((files / name).read_text(encoding="utf-8") for name in _STYLES)
-    script = "".join((files / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    script = f'(() => {{\n"use strict";\n{script}}})();\n'
-    policy = (
-        f"default-src 'none'; script-src {policy_hash(script)}; style-src {policy_hash(style)};"
-        " base-uri 'none'; form-action 'none'"
+    page_files = resources.files("uvtrace.report") / "page"
+    return framed(
+        page_files / "page.html",
+        parts | {"generator": Markup(f'{GENERATOR} {VERSION}">')},
+        styles=[page_files / name for name in _STYLES],
+        scripts=[page_files / name for name in _SCRIPTS],
     )
-    frame = Template((files / "page.html").read_text(encoding="utf-8"))
-    whole = frame.substitute(
-        parts,
-        generator=f'{GENERATOR} {VERSION}">',
-        policy=policy,
-        style=style,
-        script=script,
-        version=VERSION,
-    )
-    # A lone surrogate, of a file name that is not UTF-8, is no text that a file could hold.
-    return whole.encode("utf-8", "backslashreplace").decode("utf-8")
