@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.report.browser import Browser, chromium
 from uvtrace.check.native import store
 
 if TYPE_CHECKING:
@@ -34,3 +35,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharingOut:
     from tests.sharing_out import SharingOut
 
     return SharingOut(config, log)
+
+
+# It keeps an event loop running, which tests of other things must not meet.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    if chromium() is None:
+        pytest.skip("there is no Chromium: apt-get install chromium")
+    with Browser() as started:
+        yield started

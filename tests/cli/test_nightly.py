@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Outcome, run
+from tests.nightly.nights import MATRIX, recorded
 from uvtrace.cli import nightly
 from uvtrace.nightly.job import Job
 from uvtrace.nightly.matrix import Limits
@@ -18,26 +19,7 @@ from uvtrace.nightly.result import Course
 from uvtrace.record import kernels
 from uvtrace.record.kernels import Kernel
 
-TRACES = Path(__file__).parents[2] / "traces"
-MATRIX = """
-[kernels]
-"6.1" = '6\\.1\\.0-1-amd64'
-"6.12" = '6\\.12\\..*'
-"7.0" = '7\\.0\\..*'
-
-[devices.e1000e]
-spec = "qemu:e1000e"
-
-[workloads.network]
-command = "true"
-
-[checks]
-select = ["ADR", "TRC"]
-
-[[expected]]
-rule = "ADR002"
-reason = "the slot's firmware does that"
-"""
+WITHOUT_REPORTS = f"{MATRIX}\n[limits]\nreports = 0\n"
 
 
 class Nights:
@@ -45,7 +27,7 @@ class Nights:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.matrix = folder / "matrix.toml"
-        self.matrix.write_text(MATRIX)
+        self.matrix.write_text(WITHOUT_REPORTS)
         self.output = folder / "out"
         self.faulty: set[str] = set()
         self.interrupted: set[str] = set()
@@ -59,8 +41,7 @@ class Nights:
         kernel = job.place.kernel
         if kernel in self.interrupted:
             raise KeyboardInterrupt
-        name = f"faulty/e1000e-{kernel}" if kernel in self.faulty else f"e1000e-{kernel}"
-        return TRACES / f"{name}.pcapng.zst", Course(seconds=7.0)
+        return recorded(kernel, faulty=self.faulty), Course(seconds=7.0)
 
     def run(self, *arguments: object) -> Outcome:
         """A night."""
@@ -131,7 +112,7 @@ def test_what_is_wrong_is_one_line(nights: Nights, tmp_path: Path) -> None:
     assert "matrix.toml:17: 'ADX' names no rule" in wrong.err
     accept = ("nightly", "accept", nights.matrix, "X", "--reason", "r")
     assert "there is no history" in run(*accept, "-o", tmp_path / "none").err
-    nights.matrix.write_text(MATRIX)
+    nights.matrix.write_text(WITHOUT_REPORTS)
     nights.run()
     passed = run(*accept, "-o", nights.output, "--expires", "2020-01-01")
     assert (passed.code, "that day has passed" in passed.err) == (2, True)
@@ -139,3 +120,67 @@ def test_what_is_wrong_is_one_line(nights: Nights, tmp_path: Path) -> None:
     assert (blank.code, "needs a reason" in blank.err) == (2, True)
     assert run("nightly", nights.matrix, "-o", nights.output, "--history", "x://y").code == 2
     assert "Example:" in run("nightly", "--help").out
+
+
+def test_the_page_leads_to_reports_and_to_the_minimised_trace_of_what_is_new(
+    nights: Nights,
+) -> None:
+    nights.matrix.write_text(MATRIX)
+    nights.faulty = {"6.12"}
+    assert nights.run().code == 1
+    own = nights.output / "matrix/1"
+    page = (own / "index.html").read_text()
+    (small,) = (own / "new").glob("ADR001-*.pcapng")
+    assert f'href="new/{small.name}"' in page
+    assert "breaks ADR001" in page
+    assert run("check", small, "--select", "ADR001").code == 1
+    report = "6.12/e1000e/network/1.report/index.html"
+    assert f'href="{report}"' in page
+    assert f'href="1/{report}"' in (nights.output / "matrix/index.html").read_text()
+    assert "ADR001" in (own / report).read_text()
+    made = (own / report).stat().st_mtime_ns
+    told = run("nightly", "page", nights.matrix, "-o", nights.output)
+    assert (told.code, told.out) == (0, f"{nights.output}/matrix/index.html\n")
+    assert (own / report).stat().st_mtime_ns == made
+
+
+def test_a_night_that_was_interrupted_has_its_page(nights: Nights) -> None:
+    nights.interrupted = {"6.12"}
+    assert nights.run().code == 130
+    page = (nights.output / "matrix/index.html").read_text()
+    assert "This night is not finished: 1 of 3 jobs are done." in page
+    assert "the kernel is not installed" in page
+
+
+def test_the_history_tells_when_and_where_a_finding_was_seen(nights: Nights) -> None:
+    history = ("nightly", "history", nights.matrix, "-o", nights.output)
+    assert "there is no history" in run(*history).err
+    for faulty in (set(), {"6.12"}, {"6.12"}):
+        nights.faulty = faulty
+        nights.run()
+    told = run(*history, "--signature", "ADR001:*")
+    assert told.code == 0
+    assert told.out.startswith("ADR001: read of 4 bytes at ")
+    assert "    6.12/e1000e (network): first 20" in told.out
+    assert "2 of 3 nights\n1 finding in 3 nights\n" in told.out
+    document = json.loads(run(*history, "--format", "json", "--kernel", "6.12").out)
+    assert (document["format"], document["nights"]) == (1, 3)
+    assert [each["rule"] for each in document["findings"]] == ["ADR001", "ADR002"]
+    assert document["findings"][0]["places"][0]["nights"] == 2
+    assert run(*history, "--flaky").out == "0 findings in 3 nights\n"
+    nameless = run("nightly", "history", "other.toml", "-o", nights.output)
+    assert (nameless.code, "no finished night of other" in nameless.err) == (2, True)
+
+
+def test_pages_of_older_nights_are_written_again(nights: Nights) -> None:
+    page = ("nightly", "page", nights.matrix, "-o", nights.output)
+    nights.run()
+    nights.run()
+    assert run(*page, "--night", 1).out == f"{nights.output}/matrix/1\n"
+    assert "night 2 of" not in (nights.output / "matrix/1/index.html").read_text()
+    assert 'href="../1/index.html"' in (nights.output / "matrix/2/index.html").read_text()
+    wrong = run(*page, "--night", 9)
+    assert (wrong.code, "there is no night 9 of matrix (the last are 1, 2)" in wrong.err) == (
+        2,
+        True,
+    )

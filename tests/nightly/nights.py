@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Container
+from pathlib import Path
 from typing import Any
 
 from uvtrace.check.results import Verdict
@@ -18,6 +20,27 @@ from uvtrace.nightly.outcome import (
 )
 
 RULES = ("DMA007", "IRQ001")
+TRACES = Path(__file__).parents[2] / "traces"
+MATRIX = """
+[kernels]
+"6.1" = '6\\.1(\\.0-1-amd64)?'
+"6.12" = '6\\.12(\\..*)?'
+"7.0" = '7\\.0\\..*'
+
+[devices.e1000e]
+spec = "qemu:e1000e"
+
+[workloads.network]
+command = "true"
+
+[checks]
+select = ["ADR", "TRC"]
+
+[[expected]]
+rule = "ADR002"
+reason = "the slot's firmware does that"
+"""
+"""Kernels by name alone or as releases, and a finding that every recording has."""
 
 
 def at(day: int, hour: int = 2) -> datetime.datetime:
@@ -73,3 +96,9 @@ def full_job(**told: Any) -> JobResult:
         trace=KeptTrace(location="6.1/e1000/ping/1.pcapng", records=9, lost=0, size_bytes=9000),
         **told,
     )
+
+
+def recorded(kernel: str, *, faulty: Container[str] = ()) -> Path:
+    """A recording that is there already; of some kernels, of the faulty module."""
+    name = f"faulty/e1000e-{kernel}" if kernel in faulty else f"e1000e-{kernel}"
+    return TRACES / f"{name}.pcapng.zst"

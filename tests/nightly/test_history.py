@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -23,12 +24,9 @@ from uvtrace.nightly.history import History
 from uvtrace.nightly.job import Place
 from uvtrace.nightly.outcome import Ended
 from uvtrace.nightly.queries import (
-    Sighting,
     earlier,
-    first_seen,
     flaky,
-    last_seen,
-    sightings,
+    known_findings,
     unsteady,
 )
 from uvtrace.nightly.schema import METADATA
@@ -118,14 +116,16 @@ def test_hostile_words_and_numbers_are_kept_as_far_as_a_database_can(history: Hi
     (kept,) = history.results(night)[0].findings
     assert kept.signature == "DMA007:\\x00\\ud800'; DROP TABLE runs; --"
     assert (kept.message, kept.seq) == ("é\u2028\\x00", 2**63 - 1)
-    assert [each.nights for each in sightings(history, "m", wild.signature)] == [1]
+    history.finish(night, at(1, hour=5))
+    assert [each.nights for each in known_findings(history, "m")] == [1]
 
 
 def test_a_signature_may_be_longer_than_what_an_index_takes(history: History) -> None:
     night = history.begin("m", at(1))
     signature = "DMA007:" + "".join(f"role{number}=f{number * 7919}:" for number in range(2000))
     history.store(night, job(signature))
-    assert first_seen(history, "m", signature) == at(1)
+    history.finish(night, at(1, hour=5))
+    assert [each.first for each in known_findings(history, "m", signature=signature)] == [at(1)]
 
 
 def test_a_night_is_compared_with_the_one_before_that_was_finished(history: History) -> None:
@@ -160,15 +160,49 @@ def test_first_and_last_seen_by_kernel(history: History) -> None:
         for kernel in ("6.1", "6.12"):
             signatures = ["DMA007:x"] if kernel in kernels else []
             history.store(night, job(*signatures, place=f"{kernel}/e1000/ping"))
+        history.finish(night, at(day, hour=5))
     other = history.begin("another", at(9))
     history.store(other, job("DMA007:x"))
-    assert first_seen(history, "m", "DMA007:x") == at(1)
-    assert last_seen(history, "m", "DMA007:x") == at(4)
-    assert sightings(history, "m", "DMA007:x") == (
-        Sighting("6.1", "e1000", at(1), at(3), 2),
-        Sighting("6.12", "e1000", at(3), at(4), 2),
-    )
-    assert last_seen(history, "m", "DMA007:never") is None
+    history.finish(other, at(9, hour=5))
+    history.store(history.begin("m", at(10)), job("DMA007:x"))
+    told = {each.kernel: each for each in known_findings(history, "m")}
+    assert [(each.first, each.last, each.nights) for each in told.values()] == [
+        (at(1), at(3), 2),
+        (at(3), at(4), 2),
+    ]
+    assert told["6.1"].workloads == ("ping",)
+    assert known_findings(history, "m", signature="DMA007:never") == ()
+
+
+def test_what_is_known_is_found_by_pattern_and_by_whether_it_is_flaky(history: History) -> None:
+    night = history.begin("m", at(1))
+    history.store(night, job("DMA007:a[b]", "IRQ001:c", place="6.1/e1000/ping"))
+    history.store(night, job("IRQ001:c", place="6.1/e1000/ping", repetition=2))
+    history.store(night, job("IRQ001:c", place="6.12/nvme/disk"))
+    suppressed = found("DMA007:quiet", suppressed="known")
+    history.store(night, job(suppressed, place="6.12/nvme/io"))
+    history.finish(night, at(1, hour=5))
+
+    def told(**wish: Any) -> list[str]:
+        return [f"{each.signature} {each.kernel}" for each in known_findings(history, "m", **wish)]
+
+    assert told() == ["DMA007:a[b] 6.1", "IRQ001:c 6.1", "IRQ001:c 6.12"]
+    assert told(signature="DMA007:a[b]") == ["DMA007:a[b] 6.1"]
+    assert told(signature="IRQ*", kernel="6.1?") == ["IRQ001:c 6.12"]
+    assert told(device="n*") == ["IRQ001:c 6.12"]
+    assert told(flaky_only=True) == ["DMA007:a[b] 6.1"]
+
+
+def test_what_was_flaky_while_it_was_accepted_is_news_once_that_is_over(history: History) -> None:
+    accepted = Acceptance(rule="DMA007", reason="known", expires=at(1).date())
+    for day in (1, 2):
+        night = history.begin("m", at(day))
+        history.store(night, job("DMA007:x", repetition=1))
+        history.store(night, job(repetition=2))
+        history.finish(night, at(day, hour=5))
+    tonight = history.begin("m", at(3))
+    assert unsteady(history, night, acceptances=[accepted]) == frozenset()
+    assert len(unsteady(history, tonight, acceptances=[accepted])) == 1
 
 
 def test_flaky_is_what_only_some_of_the_judged_repetitions_have(history: History) -> None:

@@ -95,6 +95,8 @@ def test_every_section_is_read(tmp_path: Path) -> None:
     assert matrix.checks.selection.select == ("DMA", "IRQ001")
     assert (matrix.limits.jobs, matrix.limits.ram_bytes) == (3, 512 << 20)
     assert matrix.limits.trace_bytes == 1_000_000
+    assert matrix.limits.reports_s == 600
+    assert [device.setup for device in matrix.devices] == [True, True]
     assert matrix.expected[0].expires == datetime.date(2027, 3, 31)
     assert matrix.expected[1].origin.endswith("matrix.toml:39")
 
@@ -182,6 +184,8 @@ def test_what_does_not_change_the_jobs_does_not_change_digests(tmp_path: Path) -
         ('"6.12" = "my', '"6.13" = "my', "matrix.toml:9: '6.13' is not known here"),
         ('["6.1"]', '["6.2"]', "matrix.toml:15: '6.2' is not in kernels"),
         ('["idle"]', '"idle"', "matrix.toml:16: workloads is no list of texts"),
+        ("memory = true", "setup = 1", "matrix.toml:14: setup is neither true nor false"),
+        ("jobs = 3", "reports = -1", "matrix.toml:44: reports is no number of seconds"),
         ("memory = true", "memory = 1", "matrix.toml:14: memory is neither true nor false"),
         ("'6\\.12\\..*'", "'6.12('", "matrix.toml:5: 6.12 is no pattern"),
         ('"dma"', '"DMB"', "matrix.toml:30: 'DMB' names no rule"),

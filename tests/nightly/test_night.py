@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.nightly.nights import at, found, full_job, job
+from tests.nightly.nights import MATRIX, at, found, full_job, job, recorded
 from tests.nightly.test_compare import broken
 from uvtrace.check.rules import Severity
 from uvtrace.errors import ExitCode
@@ -22,26 +22,6 @@ from uvtrace.nightly.outcome import Ended, JobResult
 from uvtrace.nightly.result import Course
 from uvtrace.nightly.text import as_text
 
-ROOT = Path(__file__).parents[2]
-MATRIX = """
-[kernels]
-"6.1" = "6.1"
-"6.12" = "6.12"
-
-[devices.e1000e]
-spec = "qemu:e1000e"
-
-[workloads.network]
-command = "true"
-
-[checks]
-select = ["ADR", "TRC"]
-
-[[expected]]
-rule = "ADR002"
-reason = "the slot's firmware does that"
-"""
-
 
 def a_night(
     folder: Path, history: History, day: int, faulty: Sequence[str] = (), text: str = MATRIX
@@ -51,9 +31,7 @@ def a_night(
     matrix = read_matrix(folder / "matrix.toml")
 
     def recorder(job: Job, stop: threading.Event) -> tuple[Path, Course]:
-        kernel = job.place.kernel
-        name = f"faulty/e1000e-{kernel}" if kernel in faulty else f"e1000e-{kernel}"
-        return ROOT / f"traces/{name}.pcapng.zst", Course()
+        return recorded(job.place.kernel, faulty=faulty), Course()
 
     jobs = jobs_of(matrix, {"6.1": "6.1", "6.12": "6.12"})
     return run_night("m", matrix, jobs, history, recorder, now=at(day))

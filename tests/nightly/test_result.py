@@ -20,7 +20,7 @@ from uvtrace.nightly.history import History
 from uvtrace.nightly.job import Job, Place
 from uvtrace.nightly.matrix import Checks
 from uvtrace.nightly.outcome import Ended, JobResult
-from uvtrace.nightly.queries import earlier, first_seen, sightings, unsteady
+from uvtrace.nightly.queries import earlier, known_findings, unsteady
 from uvtrace.nightly.result import Course, result_of
 
 ROOT = Path(__file__).parents[2]
@@ -144,9 +144,9 @@ def test_a_seeded_regression_is_new_exactly_once_and_a_baseline_silences_it_unti
         assert after.exit_code is ExitCode.FAILED
         assert errors(a_night(history, 7, bad), Status.NEW) == []
 
-        assert first_seen(history, "m", signature) == at(2)
-        (seen,) = sightings(history, "m", signature)
-        assert (seen.kernel, seen.nights, seen.last) == ("6.12", 6, at(7))
+        (seen,) = known_findings(history, "m", signature=signature)
+        assert (seen.kernel, seen.nights) == ("6.12", 6)
+        assert (seen.first, seen.last) == (at(2), at(7))
 
 
 def test_a_seeded_regression_on_all_kernels_is_one_report() -> None:

@@ -172,12 +172,12 @@ def test_checks_that_cannot_be_used_end_the_night_without_waiting_for_the_others
 
 
 def test_a_job_is_a_command_of_uvtrace() -> None:
-    job = a_job(driver="my/e1000.ko", memory=True, command="ping -c 1 10.0.2.2")
+    job = a_job(driver="my/e1000.ko", memory=True, setup=False, command="ping -c 1 10.0.2.2")
     words = command_of(job, Path("x.pcapng.zst"))
     assert words[words.index("record") :] == [
         *("record", "--vm", "--quiet", "-o", "x.pcapng.zst"),
         *("--kernel", "6.1.0", "--device", "qemu:e1000", "--driver", "my/e1000.ko"),
-        *("--cpus", "2", "--ram", "1024M", "--timeout", "60", "--memory"),
+        *("--cpus", "2", "--ram", "1024M", "--timeout", "60", "--memory", "--no-setup"),
         *("--", "sh", "-c", "ping -c 1 10.0.2.2"),
     ]
 

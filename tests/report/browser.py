@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-READY = "html[data-ready=table]"
 TIMEOUT_MS = 30_000.0
 
 
@@ -77,12 +76,17 @@ class Page:
         self.complaints.append(f"dialogue: {dialogue.message}")
         dialogue.dismiss()
 
-    def open(self, path: Path) -> tuple[float, float]:
-        """Open a file; returns the seconds until it was read, and until the table was there."""
+    def open(self, path: Path, ready: str = "table") -> tuple[float, float]:
+        """Open a file; returns the seconds until it was read, and until its scripts were done.
+
+        Args:
+            path: the page.
+            ready: what it says of itself then.
+        """
         begin = time.perf_counter()
         self.page.goto(path.as_uri(), wait_until="domcontentloaded")
         read_s = time.perf_counter() - begin
-        self.page.wait_for_selector(READY, state="attached")
+        self.page.wait_for_selector(f"html[data-ready={ready}]", state="attached")
         self.requests.remove(path.as_uri())
         return read_s, time.perf_counter() - begin
 

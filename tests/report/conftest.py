@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One browser for all tests of pages, and reports that several of them look at."""
+"""Reports that several tests of pages look at."""
 
 from __future__ import annotations
 
@@ -9,20 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import run
-from tests.report.browser import Browser, Page, chromium
+from tests.report.browser import Browser, Page
 
 ROOT = Path(__file__).parents[2]
 FAULTY = ROOT / "traces/faulty/nvme-6.12.pcapng.zst"
-
-
-# It keeps an event loop running, which tests of other things must not meet.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
-    if chromium() is None:
-        pytest.skip("there is no Chromium: apt-get install chromium")
-    with Browser() as started:
-        yield started
 
 
 @pytest.fixture(scope="session")

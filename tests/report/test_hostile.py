@@ -40,7 +40,9 @@ def page(browser: Browser, report: Path) -> Iterator[Page]:
         yield opened
 
 
-class _Elements(HTMLParser):
+class Elements(HTMLParser):
+    """What a page is made of."""
+
     def __init__(self, source: str) -> None:
         super().__init__()
         self.names: set[str] = set()
@@ -58,7 +60,7 @@ class _Elements(HTMLParser):
 
 
 def test_no_text_becomes_an_element_an_attribute_or_a_link(report: Path) -> None:
-    found = _Elements((report / "index.html").read_text(encoding="utf-8"))
+    found = Elements((report / "index.html").read_text(encoding="utf-8"))
     assert found.names <= OURS
     assert found.scripts == 1
     assert found.handlers == []

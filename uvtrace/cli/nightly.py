@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from uvtrace.check.catalogue import installed_rules
-from uvtrace.cli import nightly_page
+from uvtrace.cli import nightly_history, nightly_page
 from uvtrace.cli.nightly_common import HISTORY, OUTPUT, history_of, name_of, now
 from uvtrace.cli.nightly_page import Page
 from uvtrace.errors import UsageError
@@ -158,6 +158,7 @@ def accept(
     return 0
 
 
+command.add_command(nightly_history.command)
 command.add_command(nightly_page.command)
 
 

@@ -41,11 +41,12 @@ class Acceptance:
     def covers(self, *, signature: str, rule: str, device: str, kernel: str) -> bool:
         """Whether a finding is one of those meant."""
         if self.signature:
-            named = self.signature == signature or _fits(self.signature, signature)
+            named = self.signature == signature or fits(self.signature, signature)
         else:
             named = bool(self.rule) and rule.startswith(self.rule)
-        return named and _fits(self.device, device) and _fits(self.kernel, kernel)
+        return named and fits(self.device, device) and fits(self.kernel, kernel)
 
 
-def _fits(pattern: str, text: str) -> bool:
+def fits(pattern: str, text: str) -> bool:
+    """Whether a text is what a pattern with ``*`` and ``?`` means."""
     return wildcards(pattern).fullmatch(text) is not None

@@ -42,6 +42,7 @@ class Job:
         spec: the device, as ``record --device`` takes it.
         driver: module or file; empty for the one that modalias picks.
         memory: record the contents of memory, too.
+        setup: bring up a network interface, give a disk to a disk's driver.
         contract: name or file; empty for the installed one.
         registers: file that says what the device's registers are; empty for none.
         command: for the recorded machine's shell.
@@ -64,6 +65,7 @@ class Job:
     cpus: int
     ram_bytes: int
     checks: Checks
+    setup: bool = True
     digest: str = ""
 
     @property
@@ -91,6 +93,7 @@ def jobs_of(matrix: Matrix, releases: Mapping[str, str]) -> tuple[Job, ...]:
             spec=device.spec,
             driver=device.driver(kernel),
             memory=device.memory,
+            setup=device.setup,
             contract=device.contract,
             registers=device.registers,
             command=workload.command,

@@ -15,6 +15,7 @@ The file is TOML::
     kernels = ["6.1"]                    # all by default
     driver = "e1000"                     # or a .ko; or one for each kernel: { "6.12" = "my.ko" }
     memory = true                        # record the contents of memory, too
+    setup = false                        # no network, no disk: as record --no-setup
     contract = "e1000"                   # the installed one for the device by default
     registers = "e1000.rdl"              # what its registers are, as check --registers takes it
 
@@ -64,7 +65,7 @@ from uvtrace.record import spec
 
 FORMAT: Final = 1
 _SECTIONS = ("format", "kernels", "devices", "workloads", "checks", "expected", "limits")
-_DEVICE = ("spec", "driver", "memory", "contract", "registers", "workloads", "kernels")
+_DEVICE = ("spec", "driver", "memory", "setup", "contract", "registers", "workloads", "kernels")
 _WORKLOAD = ("command", "timeout_s", "repetitions")
 _CHECKS = ("select", "ignore", "require", "suppressions")
 _EXPECTED = ("signature", "rule", "device", "kernel", "reason", "expires")
@@ -82,6 +83,7 @@ class Device:
         drivers: module or file by kernel's name; ``*`` for the other kernels. Empty: the one
             that modalias picks.
         memory: record the contents of memory, too.
+        setup: bring up a network interface, give a disk to a disk's driver.
         contract: name, or path of a file; empty for the installed one.
         registers: file that says what its registers are; empty for none.
         workloads: names; empty for all.
@@ -92,6 +94,7 @@ class Device:
     spec: str
     drivers: Mapping[str, str] = field(default_factory=dict)
     memory: bool = False
+    setup: bool = True
     contract: str = ""
     registers: str = ""
     workloads: tuple[str, ...] = ()
@@ -132,7 +135,8 @@ class Limits:
     """What the jobs may take: how many side by side, and each of them at most.
 
     Attributes:
-        reports_s: that reports and minimised traces may take after the jobs, in all.
+        reports_s: that reports and minimised traces may take after the jobs, in all; 0: none are
+            made.
     """
 
     jobs: int = 1
@@ -236,6 +240,7 @@ def _device(
         spec=text,
         drivers=_drivers(table, kernels),
         memory=table.flag("memory"),
+        setup=table.flag("setup", True),
         contract=_file_or_name(table, "contract", ".py"),
         registers=str(_file(table, "registers", registers)) if registers else "",
         workloads=_of(table, "workloads", workloads),
@@ -329,7 +334,7 @@ def _limits(table: Table) -> Limits:
         ram_bytes=table.size("ram", "1G"),
         seconds=table.seconds("seconds", default.seconds),
         trace_bytes=table.size("bytes", "256M"),
-        reports_s=table.seconds("reports", default.reports_s),
+        reports_s=table.seconds("reports", default.reports_s, or_none=True),
     )
 
 

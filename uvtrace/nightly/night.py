@@ -84,10 +84,11 @@ def compared(
     expected: Sequence[Acceptance] = (),
 ) -> Comparison:
     """A night's results, compared with the nights before by what is accepted and expected."""
+    acceptances = (*history.accepted(night.matrix), *expected)
     return compare(
         results,
         earlier(history, night),
         today=night.day,
-        acceptances=(*history.accepted(night.matrix), *expected),
-        unsteady=unsteady(history, night),
+        acceptances=acceptances,
+        unsteady=unsteady(history, night, acceptances=acceptances),
     )

@@ -86,13 +86,15 @@ def prove(
         results: of these.
         comparison: says what is new.
         folder: of the night.
-        seconds: that all of it may take.
+        seconds: that all of it may take; 0: none is made.
         side_by_side: how many are made at a time.
         told: gets a line for each that could not be made.
     """
     by_key = {job.key: job for job in jobs}
     for result in results:
         _keep_console(result, folder)
+    if not seconds:
+        return
     tasks = [*_minimised(by_key, results, comparison, folder)]
     tasks += _reports(by_key, results, comparison, folder)
     left = [task for task in tasks if not task.is_done]

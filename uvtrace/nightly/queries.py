@@ -4,37 +4,22 @@
 from __future__ import annotations
 
 import datetime
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import distinct, func, select
+from sqlalchemy import ColumnElement, Connection, Select, distinct, func, select
 
+from uvtrace.nightly.acceptance import Acceptance, fits
 from uvtrace.nightly.compare import Earlier, Identity
 from uvtrace.nightly.history import History
 from uvtrace.nightly.job import Place
 from uvtrace.nightly.outcome import Ended, Night
-from uvtrace.nightly.rows import signature_sha256
 from uvtrace.nightly.schema import FINDINGS, JOBS, RUNS
 
 NIGHTS: Final = 10
 """So many nights are looked back by default."""
-
-
-@dataclass(frozen=True, order=True)
-class Sighting:
-    """When a finding was seen on a kernel and device.
-
-    Attributes:
-        kernel, device: their names in the matrix.
-        first, last: beginning of the first and of the last night that found it.
-        nights: how many nights did.
-    """
-
-    kernel: str
-    device: str
-    first: datetime.datetime
-    last: datetime.datetime
-    nights: int
 
 
 @dataclass(frozen=True, order=True)
@@ -46,68 +31,181 @@ class Flake:
         signature: of the finding.
         found: in how many repetitions.
         judged: of how many.
+        rule: of the finding.
+        night: number of the night.
     """
 
     place: Place
     signature: str
     found: int
     judged: int
+    rule: str = ""
+    night: int = 0
 
 
-def sightings(history: History, matrix: str, signature: str) -> tuple[Sighting, ...]:
-    """First and last seen, by kernel and device; empty where it was never seen."""
-    wanted = (
+@dataclass(frozen=True, order=True, kw_only=True)
+class Known:
+    """What the finished nights tell of a finding on a kernel and device.
+
+    Attributes:
+        signature, rule, severity, message: of the finding; the newest message.
+        kernel, device: their names in the matrix.
+        workloads: those that led to it.
+        first, last: beginning of the first and of the last night that found it.
+        last_night: the number of the latter.
+        nights: how many nights did.
+        flaky_nights: on how many of these some repetitions of a job did not have it.
+    """
+
+    signature: str
+    kernel: str
+    device: str
+    rule: str
+    severity: str
+    message: str
+    workloads: tuple[str, ...]
+    first: datetime.datetime
+    last: datetime.datetime
+    last_night: int
+    nights: int
+    flaky_nights: int
+
+
+def known_findings(
+    history: History,
+    matrix: str,
+    *,
+    signature: str = "*",
+    kernel: str = "*",
+    device: str = "*",
+    flaky_only: bool = False,
+) -> tuple[Known, ...]:
+    """Every finding of the finished nights, by signature, kernel and device.
+
+    Args:
+        history: of the nights.
+        matrix: what the matrix is called in the history.
+        signature, kernel, device: patterns; ``*`` and ``?`` are wildcards, and a signature that
+            is written out as it is fits, too.
+        flaky_only: leave out what was there in every repetition of every night that had it.
+    """
+    nights = {each.number: each for each in history.nights(matrix)}
+    chosen = _of_finished(matrix)
+    with history.transaction() as connection:
+        flakes = {
+            (each.night, each.signature, each.place.kernel, each.place.device)
+            for each in _flakes(connection, chosen)
+        }
+        messages = _newest_messages(connection, chosen)
+        groups: dict[Identity, list[_Seen]] = defaultdict(list)
+        for row in connection.execute(_seen(chosen)):
+            seen = _Seen(*row)
+            exact = seen.signature == signature or fits(signature, seen.signature)
+            if exact and fits(kernel, seen.kernel) and fits(device, seen.device):
+                groups[Identity(seen.signature, seen.kernel, seen.device)].append(seen)
+    found = [
+        _known(identity, own, nights, flakes, messages[identity.signature])
+        for identity, own in groups.items()
+    ]
+    return tuple(sorted(each for each in found if each.flaky_nights or not flaky_only))
+
+
+class _Seen(NamedTuple):
+    """That a job of a night found something."""
+
+    night: int
+    kernel: str
+    device: str
+    workload: str
+    signature: str
+    rule: str
+    severity: str
+
+
+def _of_finished(matrix: str) -> ColumnElement[bool]:
+    finished = select(RUNS.c.id).where(RUNS.c.matrix == matrix, RUNS.c.finished.is_not(None))
+    return JOBS.c.run.in_(finished)
+
+
+def _seen(chosen: ColumnElement[bool]) -> Select[Any]:
+    return (
         select(
-            JOBS.c.kernel,
-            JOBS.c.device,
-            func.min(RUNS.c.started).label("first"),
-            func.max(RUNS.c.started).label("last"),
-            func.count(distinct(RUNS.c.id)).label("nights"),
+            *(JOBS.c.run, JOBS.c.kernel, JOBS.c.device, JOBS.c.workload),
+            *(FINDINGS.c.signature, FINDINGS.c.rule, FINDINGS.c.severity),
         )
         .select_from(FINDINGS)
         .join(JOBS, FINDINGS.c.job == JOBS.c.id)
-        .join(RUNS, JOBS.c.run == RUNS.c.id)
-        .where(FINDINGS.c.signature_sha256 == signature_sha256(signature))
-        .where(RUNS.c.matrix == matrix)
-        .group_by(JOBS.c.kernel, JOBS.c.device)
+        .where(chosen, FINDINGS.c.suppressed == "")
+        .distinct()
     )
-    with history.transaction() as connection:
-        found = connection.execute(wanted).all()
-    return tuple(sorted(Sighting(*row) for row in found))
 
 
-def first_seen(history: History, matrix: str, signature: str) -> datetime.datetime | None:
-    """When a finding was seen for the first time, on whatever kernel."""
-    return min((each.first for each in sightings(history, matrix, signature)), default=None)
+def _newest_messages(connection: Connection, chosen: ColumnElement[bool]) -> dict[str, str]:
+    """By signature."""
+    newest = (
+        select(func.max(FINDINGS.c.id))
+        .join(JOBS, FINDINGS.c.job == JOBS.c.id)
+        .where(chosen, FINDINGS.c.suppressed == "")
+        .group_by(FINDINGS.c.signature_sha256)
+    )
+    wanted = select(FINDINGS.c.signature, FINDINGS.c.message).where(FINDINGS.c.id.in_(newest))
+    return {row.signature: row.message for row in connection.execute(wanted)}
 
 
-def last_seen(history: History, matrix: str, signature: str) -> datetime.datetime | None:
-    """When a finding was seen for the last time, on whatever kernel."""
-    return max((each.last for each in sightings(history, matrix, signature)), default=None)
+def _known(
+    identity: Identity,
+    seen: Sequence[_Seen],
+    nights: Mapping[int, Night],
+    flakes: Collection[tuple[int, str, str, str]],
+    message: str,
+) -> Known:
+    numbers = sorted({each.night for each in seen})
+    newest = max(seen)
+    return Known(
+        signature=identity.signature,
+        kernel=identity.kernel,
+        device=identity.device,
+        rule=newest.rule,
+        severity=newest.severity,
+        message=message,
+        workloads=tuple(sorted({each.workload for each in seen})),
+        first=nights[numbers[0]].started,
+        last=nights[numbers[-1]].started,
+        last_night=numbers[-1],
+        nights=len(numbers),
+        flaky_nights=sum((number, *identity) in flakes for number in numbers),
+    )
 
 
 def flaky(history: History, night: Night) -> tuple[Flake, ...]:
     """The findings of a night that only some of the judged repetitions of their jobs had."""
-    place = (JOBS.c.kernel, JOBS.c.device, JOBS.c.workload)
-    of_night = JOBS.c.run == night.number
-    judged = (
-        select(*place, func.count().label("judged"))
-        .where(of_night, JOBS.c.ended == str(Ended.DONE))
-        .group_by(*place)
-    )
+    with history.transaction() as connection:
+        return _flakes(connection, JOBS.c.run == night.number)
+
+
+def _flakes(connection: Connection, chosen: ColumnElement[bool]) -> tuple[Flake, ...]:
+    place = (JOBS.c.run, JOBS.c.kernel, JOBS.c.device, JOBS.c.workload)
+    done = chosen & (JOBS.c.ended == str(Ended.DONE))
+    judged = select(*place, func.count().label("judged")).where(done).group_by(*place)
+    finding = (FINDINGS.c.signature, FINDINGS.c.rule)
     found = (
-        select(*place, FINDINGS.c.signature, func.count(distinct(JOBS.c.id)).label("found"))
+        select(*place, *finding, func.count(distinct(JOBS.c.id)).label("found"))
         .select_from(FINDINGS)
         .join(JOBS, FINDINGS.c.job == JOBS.c.id)
-        .where(of_night, JOBS.c.ended == str(Ended.DONE))
-        .group_by(*place, FINDINGS.c.signature)
+        .where(done, FINDINGS.c.suppressed == "")
+        .group_by(*place, *finding)
     )
-    with history.transaction() as connection:
-        of_place = {tuple(row)[:3]: row.judged for row in connection.execute(judged)}
-        all_found = connection.execute(found).all()
+    of_place = {tuple(row)[:4]: row.judged for row in connection.execute(judged)}
     flakes = (
-        Flake(Place(*row[:3]), row.signature, row.found, of_place[tuple(row)[:3]])
-        for row in all_found
+        Flake(
+            place=Place(row.kernel, row.device, row.workload),
+            signature=row.signature,
+            found=row.found,
+            judged=of_place[tuple(row)[:4]],
+            rule=row.rule,
+            night=row.run,
+        )
+        for row in connection.execute(found)
     )
     return tuple(sorted(each for each in flakes if each.found < each.judged))
 
@@ -134,12 +232,37 @@ def earlier(history: History, night: Night, *, nights: int = NIGHTS) -> tuple[Ea
     return tuple(found)
 
 
-def unsteady(history: History, night: Night, *, nights: int = NIGHTS) -> frozenset[Identity]:
-    """The findings that were flaky on one of the nights before."""
-    return frozenset(
-        Identity(flake.signature, flake.place.kernel, flake.place.device)
-        for before in _before(history, night, nights)
-        for flake in flaky(history, before)
+def unsteady(
+    history: History,
+    night: Night,
+    *,
+    nights: int = NIGHTS,
+    acceptances: Sequence[Acceptance] = (),
+) -> frozenset[Identity]:
+    """The findings that were flaky on one of the nights before, and counted then.
+
+    Args:
+        history: of the nights.
+        night: before which it is looked.
+        nights: how many nights are looked back.
+        acceptances: what was silenced on a night is not known from it.
+    """
+    found = set()
+    for before in _before(history, night, nights):
+        holding = [each for each in acceptances if each.holds_on(before.day)]
+        for flake in flaky(history, before):
+            identity = Identity(flake.signature, flake.place.kernel, flake.place.device)
+            if not any(_silences(each, flake) for each in holding):
+                found.add(identity)
+    return frozenset(found)
+
+
+def _silences(acceptance: Acceptance, flake: Flake) -> bool:
+    return acceptance.covers(
+        signature=flake.signature,
+        rule=flake.rule,
+        device=flake.place.device,
+        kernel=flake.place.kernel,
     )
 
 

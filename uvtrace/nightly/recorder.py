@@ -48,6 +48,7 @@ def command_of(job: Job, recording: Path) -> list[str]:
         *("--cpus", str(job.cpus), "--ram", f"{job.ram_bytes >> 20}M"),
         *("--timeout", f"{job.timeout_s:g}"),
         *(["--memory"] if job.memory else []),
+        *([] if job.setup else ["--no-setup"]),
         *("--", "sh", "-c", job.command),
     ]
 

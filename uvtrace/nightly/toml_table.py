@@ -78,9 +78,9 @@ class Table:
             raise self.error(f"{name} is no list of texts", name, f'as in {name} = ["…", "…"]')
         return tuple(value)
 
-    def flag(self, name: str) -> bool:
-        """true or false; false where it is not said."""
-        value = self.content.get(name, False)
+    def flag(self, name: str, default: bool = False) -> bool:
+        """true or false."""
+        value = self.content.get(name, default)
         if not isinstance(value, bool):
             raise self.error(f"{name} is neither true nor false", name)
         return value
@@ -92,10 +92,11 @@ class Table:
             raise self.error(f"{name} is no whole number from {least}", name)
         return value
 
-    def seconds(self, name: str, default: float) -> float:
-        """Seconds, more than none."""
+    def seconds(self, name: str, default: float, *, or_none: bool = False) -> float:
+        """Seconds, more than 0; with ``or_none`` also that."""
         value = self.content.get(name, default)
-        if type(value) not in (int, float) or not 0 < value < 1e9:
+        fine = type(value) in (int, float) and (0 < value < 1e9 or (or_none and value == 0))
+        if not fine:
             raise self.error(f"{name} is no number of seconds", name)
         return float(value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from urllib.parse import quote
 from uvtrace.nightly.folder import NightFolder
 from uvtrace.nightly.outcome import JobResult, KeptFinding
 from uvtrace.report.folder import PAGE
-from uvtrace.report.markup import Markup, tag
+from uvtrace.report.markup import Markup, joined, tag
 
 _CONSOLE_LINES: Final = 40
 _WRONG: Final = re.compile(r"Kernel panic|BUG: |Oops: |WARNING: CPU|sysrq: Trigger")
@@ -63,16 +63,16 @@ class Links:
         path = self.folder.minimal(finding)
         return self.to(path, path.name)
 
-    def minimal_told(self, finding: KeptFinding) -> str:
+    def minimal_told(self, finding: KeptFinding) -> Markup:
         """What the minimised trace holds, or why there is none; empty if nobody has tried."""
-        return _text(self.folder.minimal_told(finding))[:_MINIMAL_BYTES]
+        return _lines(_text(self.folder.minimal_told(finding))[:_MINIMAL_BYTES].splitlines())
 
-    def console(self, result: JobResult) -> str:
+    def console(self, result: JobResult) -> Markup:
         """What a guest said where it went wrong, else its last lines."""
         lines = _text(self.folder.console(result.key)).splitlines()
         wrong = (index for index, line in enumerate(lines) if _WRONG.search(line))
         begin = next(wrong, len(lines) - _CONSOLE_LINES)
-        return "\n".join(lines[max(begin - 2, 0) :][:_CONSOLE_LINES])
+        return _lines(lines[max(begin - 2, 0) :][:_CONSOLE_LINES])
 
 
 def _elsewhere(result: JobResult) -> Markup | None:
@@ -88,6 +88,11 @@ def _elsewhere(result: JobResult) -> Markup | None:
 
 def _there(*links: Markup | None) -> Iterator[Markup]:
     return (link for link in links if link is not None)
+
+
+def _lines(lines: Iterable[str]) -> Markup:
+    """Lines that stay lines."""
+    return joined(lines, Markup("\n"))
 
 
 def _text(path: Path) -> str:

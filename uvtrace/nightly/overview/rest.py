@@ -154,7 +154,8 @@ def _devices(overview: Overview) -> Markup:
     """A row for each device: what it covers, how long things take."""
     past = overview.past
     devices = list(dict.fromkeys(cell.place.device for cell in overview.cells))
-    whats = sorted({what for _, what in past.latencies})
+    # What takes no time tells nothing: a posted write is over at once.
+    whats = sorted({what for (_, what), series in past.latencies.items() if any(series.values())})
     columns: list[tuple[str, Callable[[str], Series], Callable[[float], str]]] = [
         ("contract steps", lambda device: past.edges.get(device, {}), _whole),
         ("wall time of a job", lambda device: past.seconds.get(device, {}), took),
