@@ -36,7 +36,11 @@ def test_the_kernel_modules_sources_are_reachable_from_the_package() -> None:
 
 
 @pytest.mark.parametrize(
-    "package", ["uvtrace.kmod", "uvtrace.record", "uvtrace.report", "uvtrace.wireshark"]
+    "package",
+    [
+        *("uvtrace.kmod", "uvtrace.nightly.overview", "uvtrace.record", "uvtrace.report"),
+        "uvtrace.wireshark",
+    ],
 )
 def test_what_is_no_python_is_declared_as_data(package: str, declared: dict[str, Any]) -> None:
     folder = ROOT / declared["package-dir"].get(package, package.replace(".", "/"))

@@ -61,8 +61,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     nights.history.accept(
         "m", Acceptance(signature=HOSTILE, reason=HOSTILE, since=at(1).date(), device=HOSTILE)
     )
-    automata = {"automata": (HOSTILE,), "edges": (((HOSTILE, HOSTILE, HOSTILE, HOSTILE), 1),)}
-    nights.night(2, [job(bad, trace=full_job().trace, **automata)])
+    edges = (((HOSTILE, HOSTILE, HOSTILE, HOSTILE), 1),)
+    nights.night(2, [job(bad, trace=full_job().trace, automata=(HOSTILE,), edges=edges)])
     wild = found(f"{HOSTILE}:x", message=HOSTILE)
     results = [
         job(bad, wild, release=HOSTILE, trace=full_job().trace, automata=(HOSTILE,)),
