@@ -301,3 +301,13 @@ def test_what_was_flaky_lately_is_remembered_for_some_nights(history: History) -
     tonight = history.begin("m", at(4))
     assert unsteady(history, tonight, nights=3) == {Identity("DMA007:x", "6.1", "e1000")}
     assert unsteady(history, tonight, nights=2) == frozenset()
+
+
+def test_what_some_places_came_to_is_read_without_the_rest(history: History) -> None:
+    night = history.begin("m", at(1))
+    for place in ("6.1/e1000/ping", "6.1/nvme/disk", "6.12/nvme/disk"):
+        history.store(night, job(place=place))
+    wanted = [Place("6.1", "nvme", "disk"), Place("7.0", "nvme", "disk")]
+    assert [each.key for each in history.results(night, wanted)] == ["6.1/nvme/disk/1"]
+    assert history.results(night, []) == ()
+    assert len(history.places(night)) == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,8 @@ from uvtrace.nightly.scheduler import Watcher
 from uvtrace.trace.texts import printable
 
 _EVERY_S: Final = 60.0
+_SHARE: Final = 30
+"""The page takes at most this part of the night, however much there is to tell."""
 
 
 @click.command(name="page")
@@ -83,7 +85,7 @@ class Page:
     folder: Path
     missing: Sequence[str] = ()
     watcher: Watcher | None = None
-    _written: float = field(default=float("-inf"))
+    _next: float = 0.0
 
     @property
     def path(self) -> Path:
@@ -92,6 +94,7 @@ class Page:
 
     def write(self, *, newest: bool = True) -> None:
         """Write it from what the history has."""
+        begun = time.monotonic()
         night = next(
             each
             for each in self.history.nights(self.night.matrix, finished_only=False)
@@ -99,7 +102,8 @@ class Page:
         )
         told = overview_of(self.matrix, self.history, night, self.folder, missing=self.missing)
         write_pages(told, newest=newest)
-        self._written = time.monotonic()
+        ended = time.monotonic()
+        self._next = ended + max(_EVERY_S, _SHARE * (ended - begun))
 
     def skipped(self, job: Job) -> None:
         """A job has been done already."""
@@ -110,5 +114,5 @@ class Page:
         """A job has been done: the page tells of it soon, also if we should be killed."""
         if self.watcher is not None:
             self.watcher.finished(result, done, of)
-        if time.monotonic() - self._written > _EVERY_S:
+        if time.monotonic() > self._next:
             self.write()

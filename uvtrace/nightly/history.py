@@ -4,20 +4,24 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, tuple_, update
 
 from uvtrace.errors import UsageError
 from uvtrace.nightly import rows
 from uvtrace.nightly.acceptance import Acceptance
 from uvtrace.nightly.database import opened, told
+from uvtrace.nightly.job import Place
 from uvtrace.nightly.outcome import JobResult, Night
 from uvtrace.nightly.schema import ACCEPTED, JOBS, RUNS
 from uvtrace.version import VERSION
+
+_PLACE = tuple_(JOBS.c.kernel, JOBS.c.device, JOBS.c.workload)
 
 
 class History:
@@ -99,10 +103,27 @@ class History:
             found = connection.execute(chosen).all()
         return {f"{rows.place(row)}/{row.repetition}": row.digest for row in found}
 
-    def results(self, night: Night) -> tuple[JobResult, ...]:
-        """What the jobs of a night came to, by kernel, device, workload and repetition."""
+    def results(
+        self, night: Night, places: Collection[Place] | None = None
+    ) -> tuple[JobResult, ...]:
+        """What the jobs of a night came to, by kernel, device, workload and repetition.
+
+        Args:
+            night: of this history.
+            places: only of these jobs; of all by default.
+        """
+        chosen = JOBS.c.run == night.number
+        if places is not None:
+            chosen &= _PLACE.in_([astuple(place) for place in places])
         with self.transaction() as connection:
-            return rows.results(connection, JOBS.c.run == night.number)
+            return rows.results(connection, chosen)
+
+    def places(self, night: Night) -> frozenset[Place]:
+        """The kernels, devices and workloads of which a night has results."""
+        wanted = select(JOBS.c.kernel, JOBS.c.device, JOBS.c.workload).distinct()
+        with self.transaction() as connection:
+            found = connection.execute(wanted.where(JOBS.c.run == night.number)).all()
+        return frozenset(Place(*row) for row in found)
 
     def nights(self, matrix: str, *, finished_only: bool = True) -> tuple[Night, ...]:
         """The nights of a matrix, oldest first."""

@@ -224,8 +224,10 @@ def earlier(history: History, night: Night, *, nights: int = NIGHTS) -> tuple[Ea
     found: list[Earlier] = []
     told: set[Place] = set()
     for before in _before(history, night, nights):
-        results = history.results(before)
-        found += [Earlier(before.day, each) for each in results if each.place not in told]
+        left = history.places(before) - told
+        # Most nights but the last have nothing left to tell, and each has a lot of results.
+        results = history.results(before, left) if left else ()
+        found += [Earlier(before.day, each) for each in results]
         told |= {
             each.place for each in results if each.ended is Ended.DONE and each.trace is not None
         }

@@ -17,25 +17,40 @@ from uvtrace.report.markup import Markup, joined, tag
 
 _FINDINGS_MAX: Final = 40
 _QUIET_MAX: Final = 8
-"""More cells that passed than these are told behind one more heading."""
+"""More cells with nothing to tell than these are told in a table."""
+_RUN: Final = ("run", "ended", "took", "records", "lost", "size", "files")
 
 
 def jobs(cells: Sequence[Cell], links: Links, numbers: Numbers) -> Markup:
     """The section's content: the cells with something to tell first."""
     order = list(Look)
     told = sorted(cells, key=lambda cell: (order.index(cell.look), cell.number))
-    loud = [cell for cell in told if cell.look not in (Look.PASSED, Look.NOT_RUN)]
-    parts = [_cell(cell, links, numbers) for cell in loud]
-    for look in (Look.NOT_RUN, Look.PASSED):
-        own = [_cell(cell, links, numbers) for cell in told if cell.look is look]
-        if len(own) <= _QUIET_MAX:
-            parts += own
-            continue
-        summary = tag(
-            "summary", f"{len(own):,} that {'passed' if look is Look.PASSED else 'did not run'}"
-        )
-        parts.append(tag("details", summary, own, class_="quiet"))
+    parts = [_cell(cell, links, numbers) for cell in told if not _is_quiet(cell)]
+    for look, words in ((Look.NOT_RUN, "did not run"), (Look.PASSED, "passed")):
+        own = [cell for cell in told if cell.look is look and _is_quiet(cell)]
+        if len(own) > _QUIET_MAX:
+            summary = tag("summary", f"{len(own):,} that {words}")
+            parts.append(tag("details", summary, _list(own, links), class_="quiet"))
+        else:
+            parts += [_cell(cell, links, numbers) for cell in own]
     return joined(parts)
+
+
+def _is_quiet(cell: Cell) -> bool:
+    return cell.look in (Look.PASSED, Look.NOT_RUN) and not cell.findings
+
+
+def _list(cells: Sequence[Cell], links: Links) -> Markup:
+    """Cells of which there is little to tell, one row for each run."""
+    head = tag("tr", [tag("th", name, scope="col") for name in ("job", *_RUN[1:])])
+    bodies = []
+    for cell in cells:
+        rows = [_run(result, links, result.key) for result in cell.results]
+        if not rows:
+            where = tag("th", str(cell.place), scope="row")
+            rows = [tag("tr", where, tag("td", cell.absent or "not run", colspan=len(_RUN) - 1))]
+        bodies.append(tag("tbody", rows, id=f"cell-{cell.number}", tabindex=-1))
+    return tag("div", tag("table", tag("thead", head), bodies), class_="spots")
 
 
 def _cell(cell: Cell, links: Links, numbers: Numbers) -> Markup:
@@ -80,18 +95,17 @@ def _body(cell: Cell, links: Links, numbers: Numbers) -> Iterator[Markup]:
 
 
 def _runs(cell: Cell, links: Links) -> Markup:
-    names = ("run", "ended", "took", "records", "lost", "size", "files")
-    head = tag("tr", [tag("th", name, scope="col") for name in names])
-    rows = [_run(result, links) for result in cell.results]
+    head = tag("tr", [tag("th", name, scope="col") for name in _RUN])
+    rows = [_run(result, links, str(result.repetition)) for result in cell.results]
     return tag("table", tag("thead", head), tag("tbody", rows))
 
 
-def _run(result: JobResult, links: Links) -> Markup:
+def _run(result: JobResult, links: Links, name: str) -> Markup:
     trace = result.trace
     how = ENDED_WORDS[result.ended]
     return tag(
         "tr",
-        tag("th", str(result.repetition), scope="row"),
+        tag("th", name, scope="row"),
         tag("td", f"{how}: {result.reason}" if result.reason else how),
         tag("td", took(result.seconds)),
         tag("td", f"{trace.records:,}" if trace else ""),

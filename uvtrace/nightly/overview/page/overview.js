@@ -6,7 +6,7 @@ function openTarget() {
   if (!found) return;
   for (let each = found; each; each = each.parentElement) if (each.tagName === "DETAILS") each.open = true;
   found.scrollIntoView({ block: "start" });
-  found.querySelector("summary").focus({ preventScroll: true });
+  (found.querySelector("summary") ?? found).focus({ preventScroll: true });
 }
 
 // The same link twice changes no address.
