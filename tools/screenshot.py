@@ -32,37 +32,57 @@ def picture_of(recording: Path, *, dark: bool, width: int) -> bytes:
     Raises:
         EnvironmentLacksError: there is no Chromium.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        code = exit_code_of(["report", "--quiet", str(recording), "-o", f"{folder}/report"])
+        if code not in (ExitCode.OK, ExitCode.FAILED):
+            raise SystemExit(code)
+        page = Path(folder, "report/index.html")
+        return drawn(page, "table", dark=dark, width=width, height=_HEIGHT)
+
+
+def drawn(path: Path, ready: str, *, dark: bool, width: int, height: int) -> bytes:
+    """A page from its top, as PNG with few colours.
+
+    Args:
+        path: the page.
+        ready: what it says of itself when its scripts are done.
+        dark: as it is at night.
+        width, height: of the window.
+
+    Raises:
+        EnvironmentLacksError: there is no Chromium.
+    """
     from PIL import Image
 
     if chromium() is None:
         raise EnvironmentLacksError("there is no Chromium", hint="apt-get install chromium")
-    with tempfile.TemporaryDirectory() as folder, Browser() as browser:
-        code = exit_code_of(["report", "--quiet", str(recording), "-o", f"{folder}/report"])
-        if code not in (ExitCode.OK, ExitCode.FAILED):
-            raise SystemExit(code)
-        with browser.page(dark=dark, width=width, height=_HEIGHT) as page:
-            page.open(Path(folder, "report/index.html"))
-            drawn = page.picture()
-    image = Image.open(BytesIO(drawn)).convert("RGB").quantize(_COLOURS)
+    with Browser() as browser, browser.page(dark=dark, width=width, height=height) as page:
+        page.open(path.resolve(), ready)
+        shown = page.picture()
+    image = Image.open(BytesIO(shown)).convert("RGB").quantize(_COLOURS)
     file = BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
+def written(picture: bytes, output: Path) -> None:
+    """Write a picture, and refuse one that is too large for a repository."""
+    if len(picture) > LARGEST_BYTES:
+        raise SystemExit(f"{len(picture)} bytes are more than {LARGEST_BYTES}: fewer colours?")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(picture)
+    print(f"{output}: {len(picture)} bytes")
+
+
 def main() -> None:
-    """Make the picture, and refuse one that is too large for a repository."""
+    """Make the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recording", nargs="?", type=Path, default=RECORDING)
     parser.add_argument("-o", "--output", type=Path, default=PICTURE)
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--width", type=int, default=1400)
     wish = parser.parse_args()
-    drawn = picture_of(wish.recording, dark=wish.dark, width=wish.width)
-    if len(drawn) > LARGEST_BYTES:
-        raise SystemExit(f"{len(drawn)} bytes are more than {LARGEST_BYTES}: fewer colours?")
-    wish.output.parent.mkdir(parents=True, exist_ok=True)
-    wish.output.write_bytes(drawn)
-    print(f"{wish.output}: {len(drawn)} bytes")
+    written(picture_of(wish.recording, dark=wish.dark, width=wish.width), wish.output)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class _Task:
 
     Attributes:
         what: for whoever watches.
-        recording: of which it is made.
+        recording: of which it is made: a path or a URL.
         arguments: for uvtrace.
         makes: the file by which it is known to be done.
         log: gets what the command says.
@@ -54,7 +54,7 @@ class _Task:
     """
 
     what: str
-    recording: Path
+    recording: str
     arguments: Sequence[str]
     makes: Path
     log: Path
@@ -66,7 +66,8 @@ class _Task:
         """Whether it was made on an earlier try, of this very recording."""
         if not self.makes.exists():
             return False
-        return self.makes.stat().st_mtime >= self.recording.stat().st_mtime
+        recording = Path(self.recording)
+        return _is_url(self.recording) or (self.makes.stat().st_mtime >= recording.stat().st_mtime)
 
 
 def prove(
@@ -109,13 +110,17 @@ def prove(
             told("interrupted: the other reports are left out")
 
 
-def recording_of(result: JobResult, folder: NightFolder) -> Path | None:
-    """Where a job's recording can be read; None where it cannot be from here."""
+def recording_of(result: JobResult, folder: NightFolder) -> str | None:
+    """Where a job's recording can be read, a path or URL; None where it cannot be from here."""
     own = folder.recording(result.key)
     if own.is_file():
-        return own
-    elsewhere = Path(result.trace.location) if result.trace is not None else None
-    return elsewhere if elsewhere is not None and elsewhere.is_file() else None
+        return str(own)
+    location = result.trace.location if result.trace is not None else ""
+    return location if _is_url(location) or (location and Path(location).is_file()) else None
+
+
+def _is_url(location: str) -> bool:
+    return "://" in location
 
 
 def _made(task: _Task, end: float, stop: threading.Event) -> str:
@@ -169,7 +174,7 @@ def _minimised(
             what=f"minimised trace of {finding.signature}",
             recording=recording,
             arguments=(
-                *("minimize", str(recording), "--finding", finding.signature),
+                *("minimize", recording, "--finding", finding.signature),
                 *("-o", str(target), "--seconds", f"{MINIMISE_S / 2:g}"),
                 *_judged_by(jobs[result.key]),
             ),
@@ -209,7 +214,7 @@ def _reports(
             what=f"report of {result.key}",
             recording=recording,
             arguments=(
-                *("report", "--quiet", str(recording), "-o", str(target)),
+                *("report", "--quiet", recording, "-o", str(target)),
                 *_judged_by(job),
                 *_chosen(job),
             ),

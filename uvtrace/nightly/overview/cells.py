@@ -26,15 +26,17 @@ class Look(StrEnum):
     PASSED = "passed"
 
 
-ENDED_WORDS = {
-    Ended.DONE: "done",
+_ENDED_WORDS = {
     Ended.TIMEOUT: "hang",
-    Ended.PANIC: "panic",
     Ended.DIED: "VM died",
     Ended.BOUNDS: "out of bounds",
     Ended.FAILED: "not recorded",
 }
-"""How a job ended, in a word or two."""
+
+
+def ended_words(ended: Ended) -> str:
+    """How a job ended, in a word or two."""
+    return _ENDED_WORDS.get(ended, str(ended))
 
 
 @dataclass(frozen=True, kw_only=True)

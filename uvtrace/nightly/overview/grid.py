@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from uvtrace.nightly.overview.cells import ENDED_WORDS, Cell, Look
+from uvtrace.nightly.overview.cells import Cell, Look, ended_words
 from uvtrace.nightly.overview.words import counted, look_class, took
 from uvtrace.report.markup import Markup, joined, tag
 
@@ -147,7 +147,7 @@ def cell_words(cell: Cell) -> str:
     if cell.look is not Look.JOB:
         return ", ".join(told)
     # Both repetitions may have ended badly, each in its own way.
-    how = ", ".join(dict.fromkeys(ENDED_WORDS[each.ended] for each in cell.broken))
+    how = ", ".join(dict.fromkeys(ended_words(each.ended) for each in cell.broken))
     return f"{how}: {', '.join(told)}"
 
 

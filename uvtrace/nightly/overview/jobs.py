@@ -8,7 +8,7 @@ from typing import Final
 
 from uvtrace.check.results import Verdict
 from uvtrace.nightly.outcome import JobResult
-from uvtrace.nightly.overview.cells import ENDED_WORDS, Cell, CellFinding, Look
+from uvtrace.nightly.overview.cells import Cell, CellFinding, Look, ended_words
 from uvtrace.nightly.overview.grid import SIGNS, cell_words
 from uvtrace.nightly.overview.links import Links
 from uvtrace.nightly.overview.news import Numbers
@@ -102,7 +102,7 @@ def _runs(cell: Cell, links: Links) -> Markup:
 
 def _run(result: JobResult, links: Links, name: str) -> Markup:
     trace = result.trace
-    how = ENDED_WORDS[result.ended]
+    how = ended_words(result.ended)
     return tag(
         "tr",
         tag("th", name, scope="row"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from uvtrace.graph.dot import TIMES
 from uvtrace.nightly.compare import Change, Status
-from uvtrace.nightly.overview.cells import ENDED_WORDS, Cell, Look
+from uvtrace.nightly.overview.cells import Cell, Look, ended_words
 from uvtrace.nightly.overview.subject import Overview
 from uvtrace.report.markup import Markup, joined, tag
 from uvtrace.trace.texts import printable
@@ -130,7 +130,7 @@ def _unfinished(overview: Overview) -> str:
 def _jobs(overview: Overview) -> Iterator[str]:
     broken = [(cell, result) for cell in overview.cells for result in cell.broken]
     if broken:
-        told = _some([f"{result.key} ({ENDED_WORDS[result.ended]})" for _, result in broken])
+        told = _some([f"{result.key} ({ended_words(result.ended)})" for _, result in broken])
         what = counted(len(broken), "job") + " did not get to the end"
         yield f"{what}: {told}."
     absent = sorted({cell.place.kernel for cell in overview.cells if cell.absent})
@@ -187,7 +187,7 @@ def _kernels(overview: Overview) -> Markup:
 
 
 def _ended(overview: Overview) -> str:
-    counts = Counter(ENDED_WORDS[each.ended] for each in overview.results)
+    counts = Counter(ended_words(each.ended) for each in overview.results)
     planned = sum(cell.planned for cell in overview.cells)
     told = [f"{count:,} {how}" for how, count in counts.most_common()]
     if planned > len(overview.results):
