@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import fcntl
 import json
-import threading
+import os
+import signal
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
 
 from tests.cli.running import Outcome, run
+from tests.nightly import scenes
 from tests.nightly.nights import MATRIX, recorded
-from uvtrace.cli import nightly
+from tests.nightly.scenes import play, wait_for
+from uvtrace.cluster.stop import Stop, StoppedError
+from uvtrace.nightly.crew import Crew
 from uvtrace.nightly.job import Job
-from uvtrace.nightly.matrix import Limits
 from uvtrace.nightly.result import Course
 from uvtrace.record import kernels
 from uvtrace.record.kernels import Kernel
@@ -32,15 +36,16 @@ class Nights:
         self.faulty: set[str] = set()
         self.interrupted: set[str] = set()
         there = [Kernel(release, folder, folder) for release in ("6.12.9-amd64", "6.1.0-1-amd64")]
-        monkeypatch.setattr(nightly, "record", self._record)
+        monkeypatch.setattr(Crew, "tasks", partialmethod(Crew.tasks, recorder=play))
+        monkeypatch.setitem(scenes.SCENES, "now", self._record)
         monkeypatch.setattr(kernels, "installed", lambda: there)
 
-    def _record(
-        self, job: Job, folder: Path, limits: Limits, stop: threading.Event
-    ) -> tuple[Path, Course]:
+    def _record(self, job: Job, stop: Stop) -> tuple[Path, Course]:
         kernel = job.place.kernel
         if kernel in self.interrupted:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
+            wait_for(stop)
+            raise StoppedError(job.key)
         return recorded(kernel, faulty=self.faulty), Course(seconds=7.0)
 
     def run(self, *arguments: object) -> Outcome:

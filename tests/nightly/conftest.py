@@ -14,6 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.nightly.scenes import Stage
+
 FOLDERS = "/usr/lib/postgresql"
 USER = "tester"
 UNPRIVILEGED = ("postgres", "nobody")
@@ -109,3 +111,9 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(tmp_path / "history.db")
     server: Server = request.getfixturevalue("postgresql")
     return server.emptied()
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A crew of this process, whose recordings come from what a test puts in place."""
+    return Stage(tmp_path, monkeypatch)

@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
 
 from tests.nightly.nights import at
+from uvtrace.nightly.crew import crew
 from uvtrace.nightly.history import History
-from uvtrace.nightly.job import Job, jobs_of
+from uvtrace.nightly.job import jobs_of
 from uvtrace.nightly.matrix import read_matrix, releases_of
 from uvtrace.nightly.outcome import Ended
-from uvtrace.nightly.recorder import record
-from uvtrace.nightly.result import Course
 from uvtrace.nightly.scheduler import run_jobs
+from uvtrace.nightly.task import site_of
 from uvtrace.record import kernels
 
 MATRIX = """
@@ -51,13 +50,14 @@ def test_a_night_goes_on_when_a_guest_panics_and_another_hangs(tmp_path: Path) -
     if missing:
         pytest.skip("no kernel 6.12 is installed")
 
-    def recorder(job: Job, stop: threading.Event) -> tuple[Path | None, Course]:
-        return record(job, tmp_path, matrix.limits, stop)
-
-    with History(tmp_path / "history.db") as history:
+    with (
+        History(tmp_path / "history.db") as history,
+        crew(None, matrix.limits.jobs) as who,
+    ):
         night = history.begin("m", at(1))
-        jobs = jobs_of(matrix, releases)
-        run_jobs(jobs, night, history, recorder, side_by_side=matrix.limits.jobs)
+        site = site_of(tmp_path / "m/1", "m/1")
+        tasks = who.tasks(jobs_of(matrix, releases), matrix.limits, site)
+        run_jobs(tasks, night, history, who)
         results = {each.place.workload: each for each in history.results(night)}
     assert {name: each.ended for name, each in results.items()} == {
         "a-panic": Ended.PANIC,

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tests.nightly.nights import MATRIX, at, found, full_job, job, recorded
+from tests.nightly.scenes import Stage
 from tests.nightly.test_compare import broken
 from uvtrace.check.rules import Severity
+from uvtrace.cluster.stop import Stop
 from uvtrace.errors import ExitCode
 from uvtrace.nightly.acceptance import Acceptance
 from uvtrace.nightly.compare import Earlier, compare
@@ -24,44 +25,49 @@ from uvtrace.nightly.text import as_text
 
 
 def a_night(
-    folder: Path, history: History, day: int, faulty: Sequence[str] = (), text: str = MATRIX
+    stage: Stage, history: History, day: int, faulty: Sequence[str] = (), text: str = MATRIX
 ) -> Morning:
     """A night on which some kernels have the faulty module."""
-    (folder / "matrix.toml").write_text(text)
-    matrix = read_matrix(folder / "matrix.toml")
+    path = stage.folder / "matrix.toml"
+    path.write_text(text)
+    matrix = read_matrix(path)
 
-    def recorder(job: Job, stop: threading.Event) -> tuple[Path, Course]:
+    def recorder(job: Job, stop: Stop) -> tuple[Path, Course]:
         return recorded(job.place.kernel, faulty=faulty), Course()
 
     jobs = jobs_of(matrix, {"6.1": "6.1", "6.12": "6.12"})
-    return run_night("m", matrix, jobs, history, recorder, now=at(day))
+    night = history.unfinished("m") or history.begin("m", at(day))
+    with stage.crew(jobs, recorder) as who:
+        return run_night(night, matrix, stage.tasks(who, jobs), history, who, now=at(day))
 
 
-def test_a_faulty_module_on_one_kernel_is_told_in_the_morning_and_once(tmp_path: Path) -> None:
+def test_a_faulty_module_on_one_kernel_is_told_in_the_morning_and_once(
+    tmp_path: Path, stage: Stage
+) -> None:
     with History(tmp_path / "h.db") as history:
-        quiet = a_night(tmp_path, history, 1)
+        quiet = a_night(stage, history, 1)
         assert quiet.comparison.exit_code is ExitCode.OK
         text = as_text(quiet.comparison, quiet.results)
         assert text.startswith("uvtrace nightly: no new failure; 2 jobs: 2 done\n")
-        bad = a_night(tmp_path, history, 2, faulty=["6.12"])
+        bad = a_night(stage, history, 2, faulty=["6.12"])
         assert bad.comparison.exit_code is ExitCode.FAILED
         text = as_text(bad.comparison, bad.results)
         assert text.startswith("uvtrace nightly: 1 new failure, 1 accepted; 2 jobs: 2 done\n")
         assert "New (1):\n  ADR001: " in text
         assert "\n    on 6.12/e1000e (network)\n" in text
         assert "ADR002" not in text
-        again = a_night(tmp_path, history, 3, faulty=["6.12"])
+        again = a_night(stage, history, 3, faulty=["6.12"])
         assert again.comparison.exit_code is ExitCode.OK
         assert "no new failure, 1 still there, 1 accepted" in as_text(
             again.comparison, again.results
         )
 
 
-def test_a_night_that_was_broken_off_is_the_same_night(tmp_path: Path) -> None:
+def test_a_night_that_was_broken_off_is_the_same_night(tmp_path: Path, stage: Stage) -> None:
     with History(tmp_path / "h.db") as history:
         night = history.begin("m", at(1))
         history.store(night, job(place="6.1/old/gone"))
-        morning = a_night(tmp_path, history, 2)
+        morning = a_night(stage, history, 2)
         assert morning.night == night
         assert [each.place.device for each in morning.results] == ["e1000e", "e1000e"]
         assert [each.number for each in history.nights("m")] == [night.number]

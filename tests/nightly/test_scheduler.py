@@ -12,17 +12,18 @@ from pathlib import Path
 import pytest
 
 from tests.nightly.nights import at
+from tests.nightly.scenes import Stage, wait_for, wait_until
 from tests.nightly.test_result import a_job
 from uvtrace.check.rules import Selection
+from uvtrace.cluster.stop import Stop, StoppedError
 from uvtrace.errors import UsageError
 from uvtrace.nightly import recorder
 from uvtrace.nightly.history import History
 from uvtrace.nightly.job import Job
 from uvtrace.nightly.matrix import Checks, Limits
 from uvtrace.nightly.outcome import Ended, JobResult
-from uvtrace.nightly.recorder import StoppedError, command_of, record
+from uvtrace.nightly.recorder import command_of, record
 from uvtrace.nightly.result import Course
-from uvtrace.nightly.scheduler import run_jobs
 
 TRACES = Path(__file__).parents[2] / "traces"
 RECORDING = TRACES / "faulty/e1000e-6.1.pcapng.zst"
@@ -51,25 +52,25 @@ class Watched:
         self.told.append((result.key, done, of))
 
 
-def at_once(job: Job, stop: threading.Event) -> tuple[Path, Course]:
+def at_once(job: Job, stop: Stop) -> tuple[Path, Course]:
     """A recorder that has its recording already."""
     return RECORDING, Course()
 
 
-def test_every_job_is_done_and_told(tmp_path: Path) -> None:
+def test_every_job_is_done_and_told(tmp_path: Path, stage: Stage) -> None:
     watched = Watched()
     with History(tmp_path / "h.db") as history:
         night = history.begin("m", at(1))
-        run_jobs(JOBS, night, history, at_once, watcher=watched)
+        stage.run(JOBS, night, history, at_once, watcher=watched)
         assert [result.key for result in history.results(night)] == KEYS
     assert watched.told == [(key, number, 4) for number, key in enumerate(KEYS, start=1)]
 
 
-def test_as_many_run_side_by_side_as_may(tmp_path: Path) -> None:
+def test_as_many_run_side_by_side_as_may(tmp_path: Path, stage: Stage) -> None:
     both = threading.Barrier(2, timeout=20)
     running, most = 0, 0
 
-    def recorder(job: Job, stop: threading.Event) -> tuple[Path, Course]:
+    def recorder(job: Job, stop: Stop) -> tuple[Path, Course]:
         nonlocal running, most
         running += 1
         most = max(most, running)
@@ -79,20 +80,20 @@ def test_as_many_run_side_by_side_as_may(tmp_path: Path) -> None:
 
     with History(tmp_path / "h.db") as history:
         night = history.begin("m", at(1))
-        run_jobs(JOBS, night, history, recorder, side_by_side=2)
+        stage.run(JOBS, night, history, recorder, side_by_side=2)
         assert len(history.results(night)) == 4
     assert most == 2
 
 
 def test_what_is_finished_when_ctrl_c_comes_is_kept_and_the_rest_done_later(
-    tmp_path: Path,
+    tmp_path: Path, stage: Stage
 ) -> None:
     ended = []
 
-    def recorder(job: Job, stop: threading.Event) -> tuple[Path, Course]:
+    def recorder(job: Job, stop: Stop) -> tuple[Path, Course]:
         if job.repetition <= 2:
             return at_once(job, stop)
-        stop.wait(30)
+        wait_for(stop)
         ended.append(job.key)
         raise StoppedError(job.key)
 
@@ -106,68 +107,66 @@ def test_what_is_finished_when_ctrl_c_comes_is_kept_and_the_rest_done_later(
         night = history.begin("m", at(1))
         began = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
-            run_jobs(JOBS, night, history, recorder, side_by_side=2, watcher=Impatient())
+            stage.run(JOBS, night, history, recorder, side_by_side=2, watcher=Impatient())
         assert time.monotonic() - began < 25
         assert [result.key for result in history.results(night)] == KEYS[:2]
         assert KEYS[3] not in ended or KEYS[2] in ended
         watched = Watched()
         again = history.unfinished("m")
         assert again == night
-        run_jobs(JOBS, night, history, at_once, watcher=watched)
+        stage.run(JOBS, night, history, at_once, watcher=watched)
         assert watched.skips == KEYS[:2]
         assert [key for key, _, _ in watched.told] == KEYS[2:]
 
 
 def test_what_was_finished_but_not_yet_looked_at_when_ctrl_c_comes_is_kept(
-    tmp_path: Path,
+    tmp_path: Path, stage: Stage
 ) -> None:
-    third_began = threading.Event()
+    first_is_told = threading.Event()
 
-    def recorder(job: Job, stop: threading.Event) -> tuple[Path, Course]:
-        if job.repetition <= 2:
-            return at_once(job, stop)
-        third_began.set()
-        stop.wait(30)
-        raise StoppedError(job.key)
+    def recorder(job: Job, stop: Stop) -> tuple[Path, Course]:
+        if job.repetition == 2:
+            assert first_is_told.wait(30)
+        return at_once(job, stop)
 
     class Busy(Watched):
         def finished(self, result: JobResult, done: int, of: int) -> None:
-            # One at a time: the second is done when the third begins.
-            assert third_began.wait(30)
+            first_is_told.set()
+            wait_until(lambda: "pending" not in stage.states())
             raise KeyboardInterrupt
 
     with History(tmp_path / "h.db") as history:
         night = history.begin("m", at(1))
         with pytest.raises(KeyboardInterrupt):
-            run_jobs(JOBS, night, history, recorder, watcher=Busy())
+            stage.run(JOBS[:2], night, history, recorder, side_by_side=2, watcher=Busy())
         assert [result.key for result in history.results(night)] == KEYS[:2]
 
 
-def test_a_job_that_has_changed_since_is_done_again(tmp_path: Path) -> None:
+def test_a_job_that_has_changed_since_is_done_again(tmp_path: Path, stage: Stage) -> None:
     watched = Watched()
     with History(tmp_path / "h.db") as history:
         night = history.begin("m", at(1))
-        run_jobs(JOBS, night, history, at_once)
+        stage.run(JOBS, night, history, at_once)
         changed = [replace(JOBS[0], digest="f" * 64), *JOBS[1:]]
-        run_jobs(changed, night, history, at_once, watcher=watched)
+        stage.run(changed, night, history, at_once, watcher=watched)
     assert watched.skips == KEYS[1:]
     assert watched.told == [(KEYS[0], 4, 4)]
 
 
 def test_checks_that_cannot_be_used_end_the_night_without_waiting_for_the_others(
-    tmp_path: Path,
+    tmp_path: Path, stage: Stage
 ) -> None:
-    def recorder(job: Job, stop: threading.Event) -> tuple[Path, Course]:
+    def recorder(job: Job, stop: Stop) -> tuple[Path, Course]:
         if job.contract:
             return at_once(job, stop)
-        stop.wait(30)
+        wait_for(stop)
         raise StoppedError(job.key)
 
     jobs = [replace(JOBS[0], contract="none"), *JOBS[1:]]
     with History(tmp_path / "h.db") as history:
         night = history.begin("m", at(1))
         with pytest.raises(UsageError, match="no contract"):
-            run_jobs(jobs, night, history, recorder, side_by_side=2)
+            stage.run(jobs, night, history, recorder, side_by_side=2)
         assert history.results(night) == ()
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import datetime
 import fcntl
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,10 +13,11 @@ import click
 
 from uvtrace.check.catalogue import installed_rules
 from uvtrace.cli import nightly_history, nightly_page
-from uvtrace.cli.nightly_common import HISTORY, OUTPUT, history_of, name_of, now
+from uvtrace.cli.nightly_common import HISTORY, OUTPUT, SCHEDULER, history_of, name_of, now
 from uvtrace.cli.nightly_page import Page
 from uvtrace.errors import UsageError
 from uvtrace.nightly.acceptance import Acceptance
+from uvtrace.nightly.crew import crew
 from uvtrace.nightly.folder import NightFolder
 from uvtrace.nightly.history import History
 from uvtrace.nightly.job import Job, jobs_of
@@ -28,11 +28,11 @@ from uvtrace.nightly.matrix import Matrix, read_matrix, releases_of
 from uvtrace.nightly.night import Morning, run_night
 from uvtrace.nightly.outcome import JobResult
 from uvtrace.nightly.proofs import prove
-from uvtrace.nightly.recorder import record
-from uvtrace.nightly.result import Course
+from uvtrace.nightly.task import site_of
 from uvtrace.nightly.text import as_text
-from uvtrace.record import kernels, vm
 from uvtrace.trace.texts import printable
+
+_STORE = "Put the recordings there: s3://BUCKET/FOLDER or another of fsspec's URLs.  [DIR]"
 
 
 class _Group(click.Group):
@@ -60,7 +60,11 @@ def command() -> None:
 @click.argument("matrix_path", metavar="MATRIX.toml")
 @click.option("-o", "--output", metavar="DIR", required=True, help=OUTPUT)
 @click.option("--history", "history_url", metavar="URL", help=HISTORY)
-def run(matrix_path: str, output: str, history_url: str | None) -> int:
+@click.option("--scheduler", metavar="ADDRESS", help=SCHEDULER)
+@click.option("--store", metavar="URL", default="", help=_STORE)
+def run(
+    matrix_path: str, output: str, history_url: str | None, scheduler: str | None, store: str
+) -> int:
     """Do all jobs of a matrix in VMs, and tell what is new.
 
     A night that was interrupted is taken up where it was left. Exits with 1 if there is a new
@@ -70,24 +74,25 @@ def run(matrix_path: str, output: str, history_url: str | None) -> int:
     Example:
       uvtrace nightly run matrix.toml -o nightly
       uvtrace nightly run matrix.toml -o nightly --history postgresql://me@host/uvtrace
+      uvtrace nightly run matrix.toml -o nightly --scheduler tcp://host:8786
     """
-    vm.require_linux_x86()
     matrix = read_matrix(matrix_path, {rule.id for rule in installed_rules()})
-    jobs, missing = _jobs(matrix)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder), History(history_url or folder / "history.db") as history:
-        name = name_of(matrix_path)
+    name = name_of(matrix_path)
+    with (
+        _alone(folder),
+        History(history_url or folder / "history.db") as history,
+        crew(scheduler, matrix.limits.jobs, store=store, warn=_warn) as who,
+    ):
+        jobs, missing = _jobs(matrix, who.kernels())
         night = history.unfinished(name) or history.begin(name, now())
         own = folder / name / str(night.number)
-
-        def recorder(job: Job, stop: threading.Event) -> tuple[Path | None, Course]:
-            return record(job, own, matrix.limits, stop)
-
+        tasks = who.tasks(jobs, matrix.limits, site_of(own, f"{name}/{night.number}", store))
         page = Page(matrix, history, night, own, missing, _Lines())
         page.write()
         try:
-            morning = run_night(name, matrix, jobs, history, recorder, watcher=page)
+            morning = run_night(night, matrix, tasks, history, who, watcher=page)
             _write(morning, own)
             _prove(matrix, jobs, morning, own)
         finally:
@@ -178,13 +183,15 @@ class _Lines:
         click.echo(f"uvtrace: {printable(line)}", err=True)
 
 
-def _jobs(matrix: Matrix) -> tuple[tuple[Job, ...], tuple[str, ...]]:
+def _warn(line: str) -> None:
+    click.echo(f"uvtrace: warning: {line}", err=True)
+
+
+def _jobs(matrix: Matrix, installed: Iterable[str]) -> tuple[tuple[Job, ...], tuple[str, ...]]:
     """The jobs of the kernels that are there, and the names of the others."""
-    installed = (kernel.release for kernel in kernels.installed() if kernel.is_complete)
     releases, missing = releases_of(matrix.kernels, installed)
     for name in missing:
-        text = f"kernel {name} is not installed, or has no headers: its jobs are left out"
-        click.echo(f"uvtrace: warning: {text}", err=True)
+        _warn(f"kernel {name} is not installed, or has no headers: its jobs are left out")
     return jobs_of(matrix, releases), missing
 
 

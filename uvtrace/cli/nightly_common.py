@@ -11,6 +11,10 @@ from uvtrace.errors import UsageError
 
 OUTPUT: Final = "The folder of recordings, reports and, by default, the history."
 HISTORY: Final = "The history: a file, or postgresql://USER@HOST/NAME.  [DIR/history.db]"
+SCHEDULER: Final = (
+    "Give the work to the workers of this Dask scheduler: tcp://HOST:8786, or its file."
+    "  [this machine]"
+)
 
 
 def name_of(matrix_path: str) -> str:

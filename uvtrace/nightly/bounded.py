@@ -7,12 +7,14 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from uvtrace.cluster.stop import Stop
+from uvtrace.record.machine import dying_with_us
 
 GRACE_S: Final = 20.0
 """So long a command that is asked to end may take to end by itself: a recorder ends its VM."""
@@ -57,17 +59,19 @@ def run_bounded(
     *,
     log: Path,
     watched: Iterable[Path] = (),
-    stop: threading.Event | None = None,
+    stop: Stop | None = None,
     grace_s: float = GRACE_S,
 ) -> Ending:
     """Run a command until it ends, exceeds its bounds, or is to stop.
+
+    It is asked to end, too, when this process is killed.
 
     Args:
         command: the program and its arguments.
         bounds: what it may take.
         log: gets what it says.
         watched: files that it writes, which may not grow beyond the bounds; the log is one, too.
-        stop: set from another thread, ends it.
+        stop: ends it when it is set.
         grace_s: from asking it to end until it is killed, with all its descendants.
     """
     began = time.monotonic()
@@ -75,7 +79,7 @@ def run_bounded(
     with log.open("wb") as said:
         # A session of its own: Ctrl-C is for us, and we ask it to end.
         process = subprocess.Popen(
-            command,
+            [*dying_with_us("TERM"), *command],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,

@@ -110,6 +110,41 @@ def jobs_of(matrix: Matrix, releases: Mapping[str, str]) -> tuple[Job, ...]:
     return tuple(_with_digest(job, files) for job in jobs)
 
 
+def files_of(job: Job) -> dict[str, str]:
+    """The files that a job names, by what names them: attributes of the job, and ``played``."""
+    named = {"registers": job.registers, "suppressions": str(job.checks.suppressions or "")}
+    for name, suffix in (("driver", ".ko"), ("contract", ".py")):
+        text: str = getattr(job, name)
+        named[name] = text if text.endswith(suffix) else ""
+    kind, played, _ = _spec_parts(job.spec)
+    if kind == "trace" or (kind == "model" and Path(played).is_file()):
+        named["played"] = played
+    return {name: path for name, path in named.items() if path}
+
+
+def with_files(job: Job, files: Mapping[str, str]) -> Job:
+    """The job with other paths for files that :func:`files_of` told; the digest stays."""
+    if "suppressions" in files:
+        checks = replace(job.checks, suppressions=Path(files["suppressions"]))
+        job = replace(job, checks=checks)
+    if "played" in files:
+        kind, _, options = _spec_parts(job.spec)
+        job = replace(job, spec=f"{kind}:{files['played']}{options}")
+    return replace(
+        job,
+        driver=files.get("driver", job.driver),
+        contract=files.get("contract", job.contract),
+        registers=files.get("registers", job.registers),
+    )
+
+
+def _spec_parts(spec: str) -> tuple[str, str, str]:
+    """Of ``model:own.py,speed=1``: kind, name, and the options with their comma."""
+    kind, _, rest = spec.partition(":")
+    name, comma, options = rest.partition(",")
+    return kind, name, comma + options
+
+
 def _with_digest(job: Job, files: dict[str, str]) -> Job:
     """The job with its digest; ``files`` remembers those of files by name."""
     checks = job.checks
@@ -120,7 +155,7 @@ def _with_digest(job: Job, files: dict[str, str]) -> Job:
     for name in ("driver", "contract", "registers"):
         told[name] = _content(getattr(job, name), files)
     told["suppressions"] = _content(str(checks.suppressions or ""), files)
-    told["played"] = _content(job.spec.partition(":")[2].partition(",")[0], files)
+    told["played"] = _content(_spec_parts(job.spec)[1], files)
     text = json.dumps(told, sort_keys=True)
     return replace(job, digest=hashlib.sha256(text.encode()).hexdigest())
 

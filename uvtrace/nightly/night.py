@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from uvtrace.nightly.acceptance import Acceptance
 from uvtrace.nightly.compare import Comparison, compare
+from uvtrace.nightly.crew import Crew
 from uvtrace.nightly.history import History
-from uvtrace.nightly.job import Job
 from uvtrace.nightly.matrix import Matrix
 from uvtrace.nightly.outcome import JobResult, Night
 from uvtrace.nightly.queries import earlier, unsteady
-from uvtrace.nightly.scheduler import Recorder, Watcher, run_jobs
+from uvtrace.nightly.scheduler import Watcher, run_jobs
+from uvtrace.nightly.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,41 +34,32 @@ class Morning:
 
 
 def run_night(
-    name: str,
+    night: Night,
     matrix: Matrix,
-    jobs: Sequence[Job],
+    tasks: Sequence[Task],
     history: History,
-    recorder: Recorder,
+    crew: Crew,
     *,
     now: datetime.datetime | None = None,
     watcher: Watcher | None = None,
 ) -> Morning:
-    """Do all jobs of a matrix, or those that the newest night has left, and compare.
+    """Do all jobs of a matrix, or those that the night has left, and compare.
 
     Args:
-        name: what the matrix is called in the history.
-        matrix: says how many jobs run side by side, and what is expected.
-        jobs: of the matrix.
+        night: new, or one that was not finished.
+        matrix: says what is expected.
+        tasks: all its jobs.
         history: of the nights.
-        recorder: makes the recordings.
-        now: when it begins; this moment by default.
+        crew: does them.
+        now: when it ends; by default when it does.
         watcher: told of each job.
 
     Raises:
         UvtraceError: see :func:`uvtrace.nightly.scheduler.run_jobs`.
     """
-    began = now or datetime.datetime.now(datetime.UTC)
-    night = history.unfinished(name) or history.begin(name, began)
-    run_jobs(
-        jobs,
-        night,
-        history,
-        recorder,
-        side_by_side=matrix.limits.jobs,
-        watcher=watcher,
-    )
+    run_jobs(tasks, night, history, crew, watcher=watcher)
     history.finish(night, now or datetime.datetime.now(datetime.UTC))
-    wanted = {job.key for job in jobs}
+    wanted = {task.job.key for task in tasks}
     # A night that was taken up again may have results of jobs that the matrix no longer has.
     results = tuple(each for each in history.results(night) if each.key in wanted)
     return Morning(

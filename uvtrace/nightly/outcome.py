@@ -35,6 +35,8 @@ class Ended(StrEnum):
     """The VM went away."""
     BOUNDS = "bounds"
     """The job took more time, memory or room than it may."""
+    WORKER_DIED = "worker-died"
+    """Every worker that tried it died over it."""
     FAILED = "failed"
     """Nothing could be recorded, or not be read."""
 

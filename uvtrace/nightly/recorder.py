@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 import sys
-import threading
 from pathlib import Path
 from typing import Final
 
 import uvtrace
+from uvtrace.cluster.stop import Stop, StoppedError
 from uvtrace.errors import InputError
 from uvtrace.nightly.bounded import Bounds, Ending, run_bounded
 from uvtrace.nightly.job import Job
@@ -34,10 +34,6 @@ _SAID: Final = "the kernel said: "
 _LOG_BYTES: Final = 4000
 
 
-class StoppedError(Exception):
-    """A job was given up from outside: it has no result."""
-
-
 def command_of(job: Job, recording: Path) -> list[str]:
     """The command that makes a job's recording."""
     driver = ["--driver", job.driver] if job.driver else []
@@ -53,16 +49,14 @@ def command_of(job: Job, recording: Path) -> list[str]:
     ]
 
 
-def record(
-    job: Job, folder: Path, limits: Limits, stop: threading.Event
-) -> tuple[Path | None, Course]:
+def record(job: Job, folder: Path, limits: Limits, stop: Stop) -> tuple[Path | None, Course]:
     """Make a job's recording, ``KEY.pcapng.zst`` with what was said in ``KEY.log`` beside it.
 
     Args:
         job: it.
         folder: below which the file is put.
         limits: what the job may take.
-        stop: set from another thread, ends it.
+        stop: ends it when it is set.
 
     Returns:
         The recording, or None where nothing could be recorded; and how it went.

@@ -192,11 +192,25 @@ def _kept(findings: Iterable[Finding], names: Mapping[str, str]) -> Iterator[Kep
         )
 
 
+def without_store(result: JobResult, reason: str) -> JobResult:
+    """A result whose recording could not be put into the store, and so stayed where it was made."""
+    where = "" if result.trace is None else f"; it lies at {result.trace.location}"
+    finding = KeptFinding(
+        signature=f"{JOB_RULE}:store",
+        rule=JOB_RULE,
+        severity=Severity.WARNING,
+        function=WHOLE_TRACE,
+        message=printable(f"the recording could not be stored: {reason}{where}"),
+    )
+    return replace(result, findings=(finding, *result.findings))
+
+
 _ENDED_TEXT = {
     Ended.TIMEOUT: "the workload did not end in time",
     Ended.PANIC: "the kernel panicked",
     Ended.DIED: "the VM went away",
     Ended.BOUNDS: "the job took more than it may",
+    Ended.WORKER_DIED: "the workers that did it died",
     Ended.FAILED: "nothing could be recorded",
 }
 

@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the jobs of a night, several side by side; what is finished is kept, whatever comes."""
+"""Gives the jobs of a night to the workers of a cluster; what is finished is kept, come what may.
+
+A night on this machine goes the same way: its cluster is within this process.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Protocol
 
+from uvtrace.cluster.work import Done
+from uvtrace.nightly.crew import Crew
 from uvtrace.nightly.history import History
 from uvtrace.nightly.job import Job
-from uvtrace.nightly.outcome import JobResult, Night
-from uvtrace.nightly.recorder import StoppedError
+from uvtrace.nightly.outcome import Ended, JobResult, Night
 from uvtrace.nightly.result import Course, result_of
-
-Recorder = Callable[[Job, threading.Event], tuple[Path | None, Course]]
-"""Makes a job's recording, as :func:`uvtrace.nightly.recorder.record` does."""
+from uvtrace.nightly.task import Task
 
 
 class Watcher(Protocol):
@@ -40,12 +39,11 @@ class NobodyWatches:
 
 
 def run_jobs(
-    jobs: Sequence[Job],
+    tasks: Sequence[Task],
     night: Night,
     history: History,
-    recorder: Recorder,
+    crew: Crew,
     *,
-    side_by_side: int = 1,
     watcher: Watcher | None = None,
 ) -> None:
     """Do the jobs of a night that are not done yet.
@@ -54,70 +52,44 @@ def run_jobs(
     by one: after Ctrl-C or a crash, calling this again with the same night does the others.
 
     Args:
-        jobs: all jobs of the night, in the order in which they are begun.
+        tasks: all jobs of the night, in the order in which they are begun.
         night: in ``history``.
         history: gets the results.
-        recorder: makes the recordings.
-        side_by_side: how many recordings are made at a time; they are judged one after another.
+        crew: does them.
         watcher: told of each job.
 
     Raises:
+        EnvironmentLacksError: the scheduler went away, or no worker is left.
         UvtraceError: a job's checks cannot be used, or the history not be written; jobs that were
             running are given up.
     """
     watching = watcher or NobodyWatches()
     known = history.digests(night)
     left = []
-    for job in jobs:
-        if known.get(job.key) == job.digest:
-            watching.skipped(job)
+    for task in tasks:
+        if known.get(task.job.key) == task.job.digest:
+            watching.skipped(task.job)
         else:
-            left.append(job)
-    done = len(jobs) - len(left)
+            left.append(task)
+    done = len(tasks) - len(left)
 
-    def keep(result: JobResult) -> None:
+    def keep(each: Done[Task, JobResult]) -> JobResult:
         nonlocal done
+        result = each.result or _nobody_survived(each)
         history.store(night, result)
         done += 1
+        return result
 
-    for result in _results(left, recorder, side_by_side, keep):
-        watching.finished(result, done, len(jobs))
-
-
-def _results(
-    jobs: Sequence[Job],
-    recorder: Recorder,
-    side_by_side: int,
-    keep: Callable[[JobResult], None],
-) -> Iterator[JobResult]:
-    """The results as they come, each kept before.
-
-    Given up early, the recordings that are being made end, and what is finished is kept, too.
-    """
-    stop = threading.Event()
-    judging = threading.Lock()
-    with ThreadPoolExecutor(side_by_side, thread_name_prefix="job") as pool:
-        left = {pool.submit(_done, job, recorder, stop, judging) for job in jobs}
-        try:
-            for future in as_completed(tuple(left)):
-                result = future.result()
-                keep(result)
-                left.discard(future)
-                yield result
-        finally:
-            stop.set()
-            cancelled = {future for future in left if future.cancel()}
-            finished, _ = wait(left - cancelled)
-            for future in finished:
-                if future.exception() is None:
-                    keep(future.result())
+    work = crew.work(left)
+    try:
+        for each in work:
+            watching.finished(keep(each), done, len(tasks))
+    finally:
+        for each in work.end():
+            keep(each)
 
 
-def _done(
-    job: Job, recorder: Recorder, stop: threading.Event, judging: threading.Lock
-) -> JobResult:
-    recording, course = recorder(job, stop)
-    with judging:
-        if stop.is_set():
-            raise StoppedError(job.key)
-        return result_of(job, recording, course)
+def _nobody_survived(each: Done[Task, JobResult]) -> JobResult:
+    reason = f"{len(each.died)} workers, the last at {each.died[-1]}"
+    course = Course(ended=Ended.WORKER_DIED, reason=reason, exit_code=None)
+    return result_of(each.task.job, None, course)

@@ -222,6 +222,11 @@ def _quoted(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
+def dying_with_us(signal_name: str) -> list[str]:
+    """What stands before a command that gets a signal when the thread that started it dies."""
+    return ["setpriv", "--pdeathsig", signal_name, "--"] if shutil.which("setpriv") else []
+
+
 class Machine:
     """A running VM. Ends with its context, whatever happens in it.
 
@@ -237,10 +242,9 @@ class Machine:
 
     def __init__(self, command: Sequence[str], log: Path) -> None:
         self._log = log
-        guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         with open(log, "wb") as file:
             self._process = subprocess.Popen(
-                [*guard, *command],
+                [*dying_with_us("KILL"), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

@@ -24,11 +24,23 @@ def private_folder(needed_bytes: int = 0) -> Iterator[Path]:
 
     What a run that was killed has left behind is removed first.
     """
-    parent = _parent(needed_bytes)
-    _sweep(parent)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    with open(folder / _LOCK, "w", encoding="ascii") as lock:
+    with owned_folder(_parent(needed_bytes), _PREFIX) as folder:
+        yield folder
+
+
+@contextmanager
+def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A new folder in ``parent`` that is this process's until the context ends.
+
+    Those of the same prefix whose owner was killed are removed first.
+    """
+    _sweep(parent, prefix)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    taken = folder / f"{_LOCK}.new"
+    with open(taken, "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        # Seen by others only now that it is held.
+        taken.rename(folder / _LOCK)
         try:
             yield folder
         finally:
@@ -42,9 +54,9 @@ def _parent(needed_bytes: int) -> Path:
     return Path(tempfile.gettempdir())
 
 
-def _sweep(parent: Path) -> None:
+def _sweep(parent: Path, prefix: str) -> None:
     """Remove folders of this user that no living process holds the lock of."""
-    for lock_path in parent.glob(f"{_PREFIX}*/{_LOCK}"):
+    for lock_path in parent.glob(f"{prefix}*/{_LOCK}"):
         with contextlib.suppress(OSError):
             if lock_path.stat().st_uid != os.geteuid():
                 continue
