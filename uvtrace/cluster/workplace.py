@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from uvtrace.errors import EnvironmentLacksError, UvtraceError
 from uvtrace.record import kernels
@@ -89,7 +89,8 @@ class Workplaces:
             EnvironmentLacksError: the scheduler has gone.
         """
         with scheduler_there():
-            there: Mapping[str, Any] = self.client.scheduler_info(n_workers=-1)["workers"]
+            # Not scheduler_info: that is at times what was asked in passing, without workers.
+            there: Mapping[str, int] = self.client.nthreads()
             unknown = [address for address in there if address not in self._known]
             if unknown:
                 self._look_at(unknown, there)
@@ -111,7 +112,7 @@ class Workplaces:
             time.sleep(_INTERVAL_S)
         return places
 
-    def _look_at(self, addresses: Iterable[str], told: Mapping[str, Any]) -> None:
+    def _look_at(self, addresses: Iterable[str], threads: Mapping[str, int]) -> None:
         """Versions first: what is ours may not even be known where another version is."""
         versions = self._ask(importlib.metadata.version, "uvtrace", addresses=addresses)
         same = [address for address, version in versions.items() if version == VERSION]
@@ -122,7 +123,7 @@ class Workplaces:
                 place = Workplace(
                     address=address,
                     host=answer.host,
-                    threads=int(told[address]["nthreads"]),
+                    threads=threads[address],
                     kernels=answer.kernels,
                     lacks=answer.lacks,
                 )

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nights on workers that are processes of their own: they die, hang, are stopped, are others.
+
+In place of a VM's recorder runs a shell script, which copies a recording that is there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.cluster_of_processes import Processes, processes, wait_until
+from tests.nightly import workload
+from tests.nightly.nights import at
+from tests.nightly.test_result import a_job
+from uvtrace.check.rules import Selection
+from uvtrace.nightly.crew import Crew, crew
+from uvtrace.nightly.history import History
+from uvtrace.nightly.job import Job
+from uvtrace.nightly.matrix import Checks, Limits
+from uvtrace.nightly.outcome import Ended, JobResult
+from uvtrace.nightly.scheduler import run_jobs
+from uvtrace.nightly.task import Task, site_of
+from uvtrace.record import kernels
+
+TRACES = Path(__file__).parents[2] / "traces"
+RECORDING = TRACES / "faulty/e1000e-6.1.pcapng.zst"
+COPY = f'echo "$JOB $$" >>"{{log}}"; cp "{RECORDING}" "$1"'
+"""Notes down that it was begun, and records."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    with processes(tmp_path_factory.mktemp("cluster"), {"UVTRACE_TEST": "yes"}) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def release() -> str:
+    """Of a kernel that workers find on this machine."""
+    there = [each.release for each in kernels.installed() if each.is_complete]
+    if not there:
+        pytest.skip("no kernel is installed with its headers")
+    return there[0]
+
+
+class Nights:
+    """Nights of jobs that are shell scripts."""
+
+    def __init__(self, cluster: Processes, folder: Path, release: str) -> None:
+        self.cluster = cluster
+        self.folder = folder
+        self.log = folder / "begun"
+        self._release = release
+
+    def jobs(self, count: int, script: str = COPY) -> list[Job]:
+        checks = Checks(selection=Selection(select=("TRC",)))
+        job = a_job(device="e1000e", checks=checks, release=self._release)
+        command = script.format(log=self.log, folder=self.folder)
+        return [
+            replace(job, command=command, repetition=number, digest=f"{number:064}")
+            for number in range(1, count + 1)
+        ]
+
+    @contextmanager
+    def crew(self, no_worker_s: float = 60.0, store: str = "") -> Iterator[Crew]:
+        with crew(str(self.cluster.file), 1, store=store) as who:
+            yield replace(who, no_worker_s=no_worker_s)
+
+    def tasks(self, who: Crew, jobs: list[Job], store: str = "", **limits: float) -> list[Task]:
+        bounds = replace(Limits(), **limits)  # type: ignore[arg-type]
+        site = site_of(self.folder / "night", "m/1", store)
+        return list(who.tasks(jobs, bounds, site, workload.record))
+
+    def run(self, jobs: list[Job], **limits: float) -> tuple[JobResult, ...]:
+        """What the jobs of a night come to."""
+        with History(self.folder / "h.db") as history, self.crew() as who:
+            night = history.unfinished("m") or history.begin("m", at(1))
+            run_jobs(self.tasks(who, jobs, **limits), night, history, who)
+            return history.results(night)
+
+    def begun(self) -> list[tuple[str, int]]:
+        """The jobs that were begun, each with its shell's process."""
+        if not self.log.exists():
+            return []
+        lines = [line.split() for line in self.log.read_text().splitlines()]
+        return [(key, int(pid)) for key, pid in lines]
+
+
+@pytest.fixture
+def nights(cluster: Processes, tmp_path: Path, release: str) -> Nights:
+    return Nights(cluster, tmp_path, release)
+
+
+@contextmanager
+def workers(cluster: Processes, *threads: int) -> Iterator[list[int]]:
+    """Workers, by their pids."""
+    started = [cluster.worker(each) for each in threads]
+    try:
+        yield [each.pid for each in started]
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
+
+
+def is_running(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+SLOW_FIRST = (
+    'echo "$JOB $$" >>"{log}"; '
+    'case "$JOB" in */2) [ -e "{folder}/second" ] || {{ touch "{folder}/second"; '
+    'trap "kill \\$!; exit 1" TERM; echo half >"$1"; sleep 300 & echo "sleep $!" >>"{log}"; wait; }};; esac; '
+    f'cp "{RECORDING}" "$1"'
+)
+"""The second job hangs on its first try, with half of a recording and a child."""
+
+
+def test_a_job_whose_worker_is_killed_is_done_elsewhere_and_no_other_is_done_twice(
+    nights: Nights,
+) -> None:
+    def kill() -> None:
+        wait_until(lambda: any(key == "sleep" for key, _ in nights.begun()))
+        pids = dict(nights.begun())
+        os.kill(parent(pids["6.1/e1000e/network/2"]), signal.SIGKILL)
+
+    with workers(nights.cluster, 1, 1):
+        killer = threading.Thread(target=kill)
+        killer.start()
+        results = nights.run(nights.jobs(5, SLOW_FIRST))
+        killer.join()
+    assert [each.ended for each in results] == [Ended.DONE] * 5
+    began = [key for key, _ in nights.begun() if key != "sleep"]
+    assert sorted(began) == sorted([*(job.key for job in nights.jobs(5)), "6.1/e1000e/network/2"])
+    # Who was ended with its worker has gone with its child, and with what it had written.
+    wait_until(lambda: not any(is_running(pid) for _, pid in nights.begun()), 30)
+    night = nights.folder / "night"
+    assert all((night / f"{job.key}.pcapng.zst").stat().st_size > 5 for job in nights.jobs(5))
+    assert list(night.glob(".job-*")) == []
