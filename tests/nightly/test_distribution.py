@@ -74,16 +74,17 @@ class Nights:
         with crew(str(self.cluster.file), 1, store=store) as who:
             yield replace(who, no_worker_s=no_worker_s)
 
-    def tasks(self, who: Crew, jobs: list[Job], store: str = "", **limits: float) -> list[Task]:
-        bounds = replace(Limits(), **limits)  # type: ignore[arg-type]
+    def tasks(
+        self, who: Crew, jobs: list[Job], *, store: str = "", limits: Limits | None = None
+    ) -> list[Task]:
         site = site_of(self.folder / "night", "m/1", store)
-        return list(who.tasks(jobs, bounds, site, workload.record))
+        return list(who.tasks(jobs, limits or Limits(), site, workload.record))
 
-    def run(self, jobs: list[Job], **limits: float) -> tuple[JobResult, ...]:
+    def run(self, jobs: list[Job], limits: Limits | None = None) -> tuple[JobResult, ...]:
         """What the jobs of a night come to."""
         with History(self.folder / "h.db") as history, self.crew() as who:
             night = history.unfinished("m") or history.begin("m", at(1))
-            run_jobs(self.tasks(who, jobs, **limits), night, history, who)
+            run_jobs(self.tasks(who, jobs, limits=limits), night, history, who)
             return history.results(night)
 
     def begun(self) -> list[tuple[str, int]]:
@@ -126,7 +127,8 @@ def parent(pid: int) -> int:
 SLOW_FIRST = (
     'echo "$JOB $$" >>"{log}"; '
     'case "$JOB" in */2) [ -e "{folder}/second" ] || {{ touch "{folder}/second"; '
-    'trap "kill \\$!; exit 1" TERM; echo half >"$1"; sleep 300 & echo "sleep $!" >>"{log}"; wait; }};; esac; '
+    'trap "kill \\$!; exit 1" TERM; echo half >"$1"; sleep 300 & '
+    'echo "sleep $!" >>"{log}"; wait; }};; esac; '
     f'cp "{RECORDING}" "$1"'
 )
 """The second job hangs on its first try, with half of a recording and a child."""

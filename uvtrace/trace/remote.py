@@ -27,11 +27,6 @@ KEEP_BYTES: Final = 4 << 30
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def is_url(name: str | os.PathLike[str]) -> bool:
-    """Whether a name is a URL, and not that of a file here."""
-    return isinstance(name, str) and bool(_URL.match(name)) and not os.path.exists(name)
-
-
 def local_copy(url: str) -> Path:
     """A file with what a URL names: the file itself if it is on this machine, else a copy.
 

@@ -62,19 +62,35 @@ class _CutError(_BrokenError):
 
 
 def open_source(path: str | os.PathLike[str]) -> Source:
-    """The bytes of ``path``, decompressed if need be; ``-`` is standard input.
+    """The bytes of ``path``, decompressed if need be; ``-`` is standard input, a URL is fetched.
 
     Raises:
         InputError: it does not exist, cannot be read, or is a directory.
+        UvtraceError: see :func:`uvtrace.trace.remote.local_copy`.
     """
     name = os.fspath(path)
     if name == "-":
         return _stream_source("standard input", sys.stdin.buffer)
+    path, name = on_this_machine(path)
     try:
         with open(path, "rb") as file:
             return _file_source(name, file)
     except OSError as error:
         raise InputError(f"cannot read it: {error.strerror}", path=name) from error
+
+
+def on_this_machine(path: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], str]:
+    """The file that a path or URL names, and what to call it in messages.
+
+    Raises:
+        UvtraceError: see :func:`uvtrace.trace.remote.local_copy`.
+    """
+    name = os.fspath(path)
+    if "://" not in name or os.path.exists(name):
+        return path, name
+    from uvtrace.trace import remote
+
+    return remote.local_copy(name), remote.shown(name)
 
 
 def bytes_source(data: bytes | bytearray | memoryview, name: str = "memory") -> Source:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.errors import InputError, UsageError
-from uvtrace.trace.source import open_source
+from uvtrace.trace.source import on_this_machine, open_source
 from uvtrace.wireshark.install import differing_installation
 from uvtrace.wireshark.tshark import complaint, dissector_arguments, find_tshark, run_tshark
 
@@ -106,7 +106,7 @@ def _readable_by_tshark(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     tshark reads gzip, but zstd only where it was built so, and both slowly in two passes.
     """
-    source = Path(path)
+    source = Path(on_this_machine(path)[0])
     try:
         with source.open("rb") as file:
             head = file.read(4)
