@@ -4,19 +4,20 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from pathlib import Path
 
 import pytest
 
 from tests.cli.running import run
+from tests.nightly import scenes
 from tests.nightly.nights import at
 from traces.record_faulty import FAULTS, MODULE
 from uvtrace.nightly.acceptance import Acceptance
 from uvtrace.nightly.compare import Status
+from uvtrace.nightly.crew import crew
 from uvtrace.nightly.folder import NightFolder
 from uvtrace.nightly.history import History
-from uvtrace.nightly.job import Job, jobs_of
+from uvtrace.nightly.job import jobs_of
 from uvtrace.nightly.matrix import Matrix, read_matrix, releases_of
 from uvtrace.nightly.night import Morning, run_night
 from uvtrace.nightly.overview.document import write_pages
@@ -24,6 +25,7 @@ from uvtrace.nightly.overview.subject import overview_of
 from uvtrace.nightly.proofs import prove
 from uvtrace.nightly.recorder import record
 from uvtrace.nightly.result import Course
+from uvtrace.nightly.task import site_of
 from uvtrace.record import build, kernels
 
 SIGNATURE = "ADR001:access=faulty_adr001_past_end [uvfaulty]"
@@ -72,18 +74,23 @@ class Lab:
         installed = [kernel.release for kernel in kernels.installed() if kernel.is_complete]
         releases, _ = releases_of(matrix.kernels, installed)
         self.jobs = jobs_of(matrix, releases)
-        self._recorded: dict[str, tuple[Path | None, Course]] = {}
+        self._recorded: dict[str, tuple[Path, Course]] = {}
 
     def night(self, day: int, *, recording: bool = False) -> Morning:
         """A night, with reports and page."""
         own = NightFolder(self.folder / "lab" / str(day))
-
-        def recorder(job: Job, stop: threading.Event) -> tuple[Path | None, Course]:
-            if recording:
-                self._recorded[job.key] = record(job, own.path, self.matrix.limits, stop)
-            return self._recorded[job.key]
-
-        morning = run_night("lab", self.matrix, self.jobs, self.history, recorder, now=at(day))
+        limits = self.matrix.limits
+        scenes.SCENES["now"] = lambda job, stop: self._recorded[job.key]
+        with crew(None, limits.jobs) as who:
+            site = site_of(own.path, f"lab/{day}")
+            tasks = who.tasks(self.jobs, limits, site, record if recording else scenes.play)
+            night = self.history.begin("lab", at(day))
+            morning = run_night(night, self.matrix, tasks, self.history, who, now=at(day))
+        if recording:
+            self._recorded = {
+                each.key: (own.recording(each.key), Course(ended=each.ended, reason=each.reason))
+                for each in morning.results
+            }
         prove(self.jobs, morning.results, morning.comparison, own, seconds=300)
         write_pages(overview_of(self.matrix, self.history, morning.night, own.path))
         return morning
