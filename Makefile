@@ -14,7 +14,8 @@ PYTEST  ?=
 WORKERS ?= $(shell nproc)
 SHARED  := -n $(WORKERS) --no-loadscope-reorder
 
-.PHONY: help venv packages demo test test-long unit bench kmod kmod-check lint format traces clean
+.PHONY: help venv packages demo test test-long unit bench kmod kmod-check dkms docs lint format traces \
+	pictures clean
 
 help:
 	@echo 'make demo       record the stock e1000 driver in a VM, summarise it, check it'
@@ -23,6 +24,9 @@ help:
 	@echo 'make unit       only the tests that need no VM'
 	@echo 'make lint       ruff and mypy;  make format  lets ruff rewrite'
 	@echo 'make kmod       uvbus.ko for the running kernel, or KERNEL=release'
+	@echo 'make dkms       the module'"'"'s sources for DKMS, below DESTDIR/usr/src'
+	@echo 'make docs       the documentation as a site: build/docs/index.html'
+	@echo 'make pictures   the pictures in the documentation again'
 	@echo 'make bench      measure'
 	@echo 'make traces     record everything under traces/ again'
 	@echo 'make clean      remove what was built'
@@ -45,7 +49,7 @@ demo:
 
 # pytest comes last: its summary is the last line.
 test: packages venv
-	@$(MAKE) --no-print-directory lint kmod-check
+	@$(MAKE) --no-print-directory lint docs kmod-check
 	@$(BIN)/pytest -q $(SHARED) -m 'not long' $(PYTEST)
 
 test-long: packages venv
@@ -83,6 +87,22 @@ kmod:
 
 kmod-check: packages
 	@tools/kmod-check.sh
+
+dkms:
+	@tools/dkms-tree.sh $(DESTDIR)
+
+# --------------------------------------------------------------- documentation
+
+# From nothing each time: what a page was warned of must not be forgotten by the next run.
+docs: venv
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --fresh-env \
+	    --builder html --conf-dir docs/site . build/docs
+
+# Wireshark itself is needed for its picture only.
+pictures: venv
+	@tools/install-packages.sh packaging/apt-packages-pictures.txt
+	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m tools.screenshot
+	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m tools.wireshark_picture
 
 clean:
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo $(VENV)

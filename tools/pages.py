@@ -15,12 +15,15 @@ from tools.column_tables import column_table
 from tools.command_tables import command_section
 from tools.format_tables import format_table
 from tools.ordering_table import ordering_table
+from tools.rule_pages import catalogue, family_page
 from tools.rules_table import rules_table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 MAKERS: dict[str, Callable[[str], str]] = {
+    "catalogue": catalogue,
     "columns": column_table,
     "command": command_section,
+    "family": family_page,
     "ordering": ordering_table,
     "rules": rules_table,
     "table": format_table,
@@ -42,7 +45,7 @@ def filled(page: str) -> str:
 
 def stale() -> list[Path]:
     """The pages that are not as they should be."""
-    pages = sorted(DOCS.glob("*.md"))
+    pages = sorted(DOCS.rglob("*.md"))
     return [page for page in pages if filled(text := page.read_text(encoding="utf-8")) != text]
 
 
@@ -51,7 +54,7 @@ def main() -> int:
     pages = stale()
     for page in pages:
         if "--check" in sys.argv[1:]:
-            print(f"{page.name} is stale: python -m tools.pages")
+            print(f"{page.relative_to(DOCS)} is stale: python -m tools.pages")
         else:
             page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
     return int(bool(pages) and "--check" in sys.argv[1:])

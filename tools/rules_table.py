@@ -11,15 +11,15 @@ from typing import Any
 from uvtrace.check.catalogue import installed_rules
 
 _ROOT = Path(__file__).resolve().parent.parent
-_STORIES = _ROOT / "tests/checkers/stories.json"
-_FAULTS = _ROOT / "kmod/faulty/faults.toml"
+STORIES = _ROOT / "tests/checkers/stories.json"
+FAULTS = _ROOT / "kmod/faulty/faults.toml"
 _HEAD = "| rule | fires in | judges and is silent in | planted in kmod/faulty |\n|-|-|-|-|\n"
 
 
 def rules_table(family: str) -> str:
     """The rules of a family, ``all`` for every rule: two stories and the planted faults."""
-    stories = json.loads(_STORIES.read_text(encoding="utf-8"))
-    with _FAULTS.open("rb") as file:
+    stories = json.loads(STORIES.read_text(encoding="utf-8"))
+    with FAULTS.open("rb") as file:
         document = tomllib.load(file)
     ids = sorted({rule.id for rule in installed_rules()})
     wanted = [rule for rule in ids if family == "all" or rule.startswith(family)]
@@ -40,5 +40,10 @@ def _row(rule: str, tests: dict[str, str], document: dict[str, Any]) -> str:
     return f"| {rule} | {cells[0]} | {cells[1]} | {planted_or_why_not(rule, document)} |\n"
 
 
+def story_name(test: str) -> str:
+    """A test's name without its file, parameters and ``test_``; empty for none."""
+    return test.partition("[")[0].partition("::")[2].removeprefix("test_")
+
+
 def _test(name: str) -> str:
-    return f"`{name.partition('[')[0].partition('::')[2].removeprefix('test_')}`" if name else ""
+    return f"`{story_name(name)}`" if name else ""

@@ -84,7 +84,7 @@ class Trace:
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """What the file's headers say: kernel, machine, writer, comments."""
+        """Kernel, machine, writer and comments, as the file's headers say."""
         return self._packets.sections
 
     @property
