@@ -30,6 +30,7 @@ PAGES = sorted(
 PICTURE_MAX_BYTES = 300_000
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+_COMMAND = re.compile(r"(\$ )?(sudo (-u \w+ )?)?(\S*/)?uvtrace (?=[a-z-])")
 _ENDS_A_COMMAND = {"|", "||", "&&", ";", "&", ">", ">>", "<", "2>"}
 
 
@@ -44,14 +45,12 @@ def command_lines(page: Path) -> Iterator[list[str]]:
     """The words behind ``uvtrace`` of every command line in a page's blocks."""
     for block in fenced(page, "", "sh", "bash"):
         for line in block.replace("\\\n", " ").splitlines():
-            if not re.match(r"(sudo )?(\S*/)?uvtrace [a-z-]", line):
-                continue
-            lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
-            lexer.whitespace_split = True
-            words = list(lexer)
-            ends = (place for place, word in enumerate(words) if word in _ENDS_A_COMMAND)
-            first = words.index(next(word for word in words if word.endswith("uvtrace")))
-            yield words[first + 1 : next(ends, None)]
+            if start := _COMMAND.match(line):
+                lexer = shlex.shlex(line[start.end() :], posix=True, punctuation_chars=True)
+                lexer.whitespace_split = True
+                words = list(lexer)
+                ends = (place for place, word in enumerate(words) if word in _ENDS_A_COMMAND)
+                yield words[: next(ends, None)]
 
 
 def parsed(words: list[str]) -> click.Context:

@@ -90,8 +90,23 @@ def test_systemd_finds_nothing_wrong_with_the_units(units: Path) -> None:
 
 def test_systemd_would_find_a_misspelt_setting(units: Path) -> None:
     service = units / SERVICE.name
-    service.write_text(service.read_text().replace("DynamicUser=", "DynamicUsers="))
-    assert "DynamicUsers" in verified(units).stderr
+    service.write_text(service.read_text().replace("StateDirectory=", "StateDirectories="))
+    assert "StateDirectories" in verified(units).stderr
+
+
+def sysusers(file: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-sysusers", "--dry-run", file], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_user_of_the_service_is_one_that_sysusers_makes(tmp_path: Path) -> None:
+    assert "User=uvtrace\n" in SERVICE.read_text()
+    users = PACKAGING / "systemd/uvtrace-sysusers.conf"
+    assert sysusers(users).returncode == 0
+    other = tmp_path / "other.conf"
+    other.write_text(users.read_text().replace("uvtrace  -", "uvtrace-nobody-has-it  -"))
+    assert "Creating user 'uvtrace-nobody-has-it'" in sysusers(other).stderr
 
 
 def test_the_service_may_do_little(units: Path) -> None:
