@@ -72,10 +72,10 @@ _ENTRY = '[[suppression]]\nrule = "DMA007"\nsite = "*"\nreason = "known"\n'
     ("text", "line", "what"),
     [
         ("[[suppression]]\nrule = \n", 2, "not TOML: invalid value"),
-        ('\n[[suppression]]\nrule = "DMA007"\nsite = "*"\n', 2, "a suppression without reason"),
+        ('\n[[suppression]]\nrule = "DMA007"\nsite = "*"\n', 2, "reason is missing"),
         (_ENTRY.replace('"known"', '" "'), 4, "reason is no text, or empty"),
         (_ENTRY.replace('"*"', "7"), 3, "site is no text, or empty"),
-        (_ENTRY.replace("DMA007", "XYZ1"), 2, "XYZ1 names no rule"),
+        (_ENTRY.replace("DMA007", "XYZ1"), 2, "'XYZ1' names no rule"),
         (_ENTRY + 'expires = "2027-03-31"\n', 5, "expires is no date"),
         (_ENTRY + "expires = 2027-03-31T00:00:00\n", 5, "expires is no date"),
         (_ENTRY + 'until = "ever"\n', 5, "'until' is not known here"),
@@ -98,13 +98,13 @@ def test_what_is_wrong_is_one_line_that_says_where(
 
 def test_the_second_entry_is_named_by_its_own_line(tmp_path: Path) -> None:
     path = _file(tmp_path, _ENTRY + "\n" + _ENTRY.replace("DMA007", "NO1"))
-    with pytest.raises(UsageError, match=r"known.toml:7: NO1 names no rule"):
+    with pytest.raises(UsageError, match=r"known.toml:7: 'NO1' names no rule"):
         read_suppressions(path, KNOWN)
 
 
-def test_entries_written_inline_are_read_and_their_line_is_not_guessed(tmp_path: Path) -> None:
+def test_entries_written_inline_are_read_and_have_the_line_of_their_list(tmp_path: Path) -> None:
     text = 'suppression = [{rule = "DMA007", site = "*", reason = "known"}]\n'
-    assert read_suppressions(_file(tmp_path, text), KNOWN)[0].line == 0
+    assert read_suppressions(_file(tmp_path, text), KNOWN)[0].line == 1
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

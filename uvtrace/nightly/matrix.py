@@ -59,9 +59,9 @@ from typing import Final
 from uvtrace.check.rules import Selection
 from uvtrace.errors import UsageError
 from uvtrace.nightly.acceptance import Acceptance
-from uvtrace.nightly.toml_file import TomlFile
-from uvtrace.nightly.toml_table import Table
 from uvtrace.record import spec
+from uvtrace.toml_file import TomlFile
+from uvtrace.toml_table import Table
 
 FORMAT: Final = 1
 _SECTIONS = ("format", "kernels", "devices", "workloads", "checks", "expected", "limits")

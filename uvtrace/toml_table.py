@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from uvtrace.errors import UsageError, UvtraceError
-from uvtrace.nightly.toml_file import Key, TomlFile
+from uvtrace.toml_file import Key, TomlFile
 
 _SIZE = re.compile(r"(\d+)([KMG]?)", re.IGNORECASE)
 _SHIFTS = {"": 0, "K": 10, "M": 20, "G": 30}
