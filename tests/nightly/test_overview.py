@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -189,6 +190,20 @@ def test_links_lead_to_what_is_there_and_to_nothing_else(nights: Nights) -> None
     links = [each for each in files if each]
     assert links == ["1/6.1/e1000/ping/1.pcapng.zst", "1/6.1/e1000/ping/1.log"]
     assert all((page.parent / link).is_file() for link in links)
+
+
+def test_a_recording_of_another_machine_is_told_and_no_link(nights: Nights) -> None:
+    trace = full_job().trace
+    assert trace is not None
+    results = [
+        job(trace=replace(trace, location="s3://bucket/m/1/x.pcapng.zst")),
+        job(place="6.12/e1000/ping", trace=replace(trace, location="lab3:/data/x.pcapng.zst")),
+        job(place="6.1/nvme/ping", trace=replace(trace, location="https://lab/x.pcapng.zst")),
+    ]
+    page = nights.page(nights.night(1, results)).read_text()
+    assert "<code>s3://bucket/m/1/x.pcapng.zst</code>" in page
+    assert "<code>lab3:/data/x.pcapng.zst</code>" in page
+    assert '<a href="https://lab/x.pcapng.zst" class="file">recording</a>' in page
 
 
 def test_many_nights_and_cells_make_a_page_of_less_than_a_megabyte(tmp_path: Path) -> None:

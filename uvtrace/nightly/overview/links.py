@@ -82,8 +82,8 @@ def _elsewhere(result: JobResult) -> Markup | None:
     location = result.trace.location
     if location.startswith(("https://", "http://")):
         return tag("a", "recording", href=location, class_="file")
-    # A file of another machine, or an address that no browser opens.
-    return tag("code", location) if "://" in location else None
+    # An address that no browser opens, or a file of another machine.
+    return tag("code", location) if re.match(r"\w+://|[^/]+:/", location) else None
 
 
 def _there(*links: Markup | None) -> Iterator[Markup]:

@@ -45,6 +45,8 @@ _OF_JOBS: Final = {
     "died": "The VM went away while it was recorded.",
     "bounds": "The job took more time, memory or room than the matrix allows.",
     "failed": "Nothing could be recorded.",
+    "worker-died": "Every worker that tried it died over it.",
+    "store": "The recording could not be put into the store, and stayed where it was made.",
     "oops": "The guest's kernel warned, or had an oops and lived on.",
     "exit": "The workload ended with an exit code other than 0.",
     "damaged": "The recording is damaged before its end.",
