@@ -177,7 +177,10 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(tmp_path: Path) -> Non
         assert process.wait(60) == 0
 
 
-def test_ctrl_c_ends_the_command_with_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_a_request_to_end_are_answered_with_one_line(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with subprocess.Popen(
@@ -185,7 +188,7 @@ def test_ctrl_c_ends_the_command_with_one_line(tmp_path: Path) -> None:
     ) as process:
         # Nobody writes: it waits in open(), once its libraries are imported.
         time.sleep(3)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         try:
             _, said = process.communicate(timeout=60)
         finally:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import sys
 import traceback
 from typing import NoReturn
@@ -78,7 +79,11 @@ def main(debug: bool, verbose: bool) -> None:
 
 
 def run(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and leave the process with its exit code."""
+    """Run the command line and leave the process with its exit code.
+
+    Being asked to end (SIGTERM: systemd, timeout(1), CI) is taken as Ctrl-C is: nothing is lost.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(exit_code_of(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import time
 from pathlib import Path
 
@@ -133,8 +132,6 @@ def command(
         setup=not no_setup,
     )
     _check_place(options, in_vm, kernel)
-    # Being asked to end is no reason to lose the end of the trace.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with display(quiet=quiet, stdout_is_taken=output == "-") as progress:
         if in_vm:
             machine = vm.VmOptions(kernels.find(kernel), cpus=cpus, ram=ram)
