@@ -119,6 +119,12 @@ def test_the_service_may_do_little(units: Path) -> None:
     assert told.returncode == 0, told.stdout
 
 
+def test_the_service_sees_the_modules_of_the_guests_kernels() -> None:
+    settings = [line.partition("=")[0] for line in SERVICE.read_text().splitlines()]
+    assert not {"ProtectKernelModules", "MemoryDenyWriteExecute"} & set(settings)
+    assert "CapabilityBoundingSet=\n" in SERVICE.read_text()
+
+
 def test_the_command_in_the_service_is_one(units: Path) -> None:
     (line,) = [each for each in SERVICE.read_text().splitlines() if each.startswith("ExecStart=")]
     assert line.split()[1:3] == ["nightly", "/etc/uvtrace/matrix.toml"]
