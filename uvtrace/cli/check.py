@@ -24,6 +24,7 @@ from uvtrace.check.rule import Rule
 from uvtrace.check.rules import Selection, parse_ids
 from uvtrace.check.suppression import suppressed
 from uvtrace.check.suppression_file import read_suppressions
+from uvtrace.cli.compiling import compiling_told
 from uvtrace.cli.judging import contract_option, pack_option, registers_option
 from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode, UsageError, UvtraceError
@@ -95,6 +96,7 @@ def command(
       uvtrace check run.pcapng --select DMA,ADR --format json -o result.json
       uvtrace check *.pcapng.zst --suppressions known.toml --format junit -o result.xml
     """
+    click.get_current_context().with_resource(compiling_told())
     render = _renderer(format_name)
     rules = all_rules(pack_paths)
     known = {rule.id for rule in rules}

@@ -16,6 +16,7 @@ from uvtrace.check.explain import first_of_each
 from uvtrace.check.results import Finding, Results
 from uvtrace.check.rules import Selection
 from uvtrace.cli.bar import bar
+from uvtrace.cli.compiling import compiling_told
 from uvtrace.cli.judging import contract_option, pack_option, registers_option
 from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode, UsageError
@@ -94,6 +95,7 @@ def command(
       uvtrace minimize run.pcapng --finding 2 --tests 40 --seconds 30 -o small.pcapng.zst
       uvtrace minimize run.pcapng --finding 1 --confirm -o small.pcapng
     """
+    click.get_current_context().with_resource(compiling_told())
     if os.path.exists(run) and os.path.exists(output) and os.path.samefile(run, output):
         raise UsageError("a recording cannot be minimised into itself", where=output)
     trace, code = open_run(run)

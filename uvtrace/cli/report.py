@@ -23,6 +23,7 @@ from uvtrace.check.results import Results
 from uvtrace.check.rules import Selection, parse_ids
 from uvtrace.check.suppression import suppressed
 from uvtrace.check.suppression_file import read_suppressions
+from uvtrace.cli.compiling import compiling_told
 from uvtrace.cli.judging import contract_option, pack_option, registers_option
 from uvtrace.cli.runs import open_run
 from uvtrace.errors import ExitCode
@@ -96,6 +97,7 @@ def command(
       uvtrace report run.pcapng -o report
       uvtrace report run.pcapng --select DMA -o dma-report
     """
+    click.get_current_context().with_resource(compiling_told())
     directory = Path(output)
     require_ours(directory, dict.fromkeys(FILES, str))
     rules = all_rules(pack_paths)
