@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from uvtrace.check.chunk import Chunk, Frame
 from uvtrace.check.columns.record import COMMON_FIELDS
 from uvtrace.check.loss import Losses
+from uvtrace.check.native.function import AHEAD_OF_KIND
 from uvtrace.trace.enums import Kind
 from uvtrace.trace.layout import COMMON, make_records
 
@@ -104,3 +107,15 @@ def test_a_field_of_the_union_is_the_same_of_few_rows_and_of_all() -> None:
         assert told.any()
         assert told.tolist() == chunk.column(name)[few].tolist()
         assert told.dtype == chunk.column(name).dtype
+
+
+def test_the_rows_of_each_kind_lie_in_memory_one_after_the_other_and_zeros_behind_them() -> None:
+    kinds = [Kind.MAP, Kind.UNMAP, Kind.MAP, Kind.MMIO_READ, Kind.MAP]
+    chunk = Chunk(make_records(5, kind=kinds), 0, Losses.none(), lambda _: b"")
+    found = {}
+    for kind, address in chunk.addresses_by_kind().items():
+        lies = (ctypes.c_int64 * (kinds.count(Kind(kind)) + AHEAD_OF_KIND)).from_address(address)
+        found[kind] = list(lies)
+    assert found[Kind.MMIO_READ] == [3, 0, 2]
+    assert found[Kind.MAP] == [0, 2, 4, 1, 0]
+    assert found[Kind.UNMAP] == [1, 0, 0]

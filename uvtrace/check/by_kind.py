@@ -364,7 +364,7 @@ class ByKind:
         shape = self._functions + 1, len(self._singles)
         self._unknown, self._counted = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         self._of: dict[int, OfKind] = {}
-        self._codes = np.zeros((_KINDS, 2), np.int64)
+        self._codes = np.zeros((_KINDS, function.Code.SIZE), np.int64)
         self._loaded: dict[int, Code] = {}
         self._walk = _walk()
 
@@ -382,7 +382,8 @@ class ByKind:
         for kind, of in kinds.items():
             if of.function in codes:
                 code = self._loaded[kind] = codes[of.function]
-                self._codes[kind] = code.address, address_of(of.counts)
+                self._codes[kind, function.Code.FUNCTION] = code.address
+                self._codes[kind, function.Code.COUNTS] = address_of(of.counts)
 
     def _tell_arguments(self, chunk: Chunk) -> None:
         told = self._layout.arguments
@@ -391,6 +392,8 @@ class ByKind:
         told[Argument.COUNT] = len(chunk)
         told[Argument.FIRST] = chunk.first
         told[Argument.FUNCTIONS] = self._functions
+        for kind, address in chunk.addresses_by_kind().items():
+            self._codes[kind, function.Code.NEXT] = address
         told[Argument.CODES] = address_of(self._codes)
         told[Argument.UNKNOWN] = address_of(self._unknown)
         told[Argument.COUNTED] = address_of(self._counted)

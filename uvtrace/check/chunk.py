@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from uvtrace.check.columns import ALL
 from uvtrace.check.columns.record import COMMON_FIELDS, VIEW_FIELDS
 from uvtrace.check.loss import Losses
-from uvtrace.check.native.access import Access, How, Source, by_row
+from uvtrace.check.native.access import Access, How, Source, address_of, by_row, offset_in_row
 from uvtrace.check.native.fields import is_field
 from uvtrace.check.places import Places, put_places
 from uvtrace.check.split import FIELDS, latest_until, rows_among, rows_by_kind, split
@@ -27,6 +27,10 @@ Filler = Callable[[Rows], Array]
 _NO_ROWS: Final[Rows] = np.zeros(0, np.int64)
 _SORTED: Final = 8
 """Rows of several kinds that are fewer than one in so many are sorted, not looked for."""
+
+
+_BEHIND: Final = 8
+"""Zeros behind the rows that are ordered by kind."""
 
 
 _FEW: Final = 2
@@ -160,9 +164,17 @@ class Chunk:
     @cached_property
     def _by_kind(self) -> tuple[Rows, NDArray[np.int64]]:
         """The rows ordered by kind, and where each kind begins among them."""
-        ordered, begins = np.empty(len(self), np.int64), np.zeros(257, np.int64)
+        # Whoever goes through them may look ahead.
+        ordered, begins = np.empty(len(self) + _BEHIND, np.int64), np.zeros(257, np.int64)
+        ordered[len(self) :] = 0
         rows_by_kind(self.kind, begins, ordered)
         return ordered, begins
+
+    def addresses_by_kind(self) -> dict[int, int]:
+        """Where in memory the rows of each kind that there is begin; behind the last lie zeros."""
+        ordered, begins = self._by_kind
+        start = address_of(ordered)
+        return {kind: start + ordered.itemsize * int(begins[kind]) for kind in self.kinds}
 
     def column(self, name: str) -> Array:
         """A column of every record, shape (n,); of unions 0 where the kind has no such member."""
@@ -199,7 +211,7 @@ class Chunk:
         placed = self._placed.get(name)
         if placed is not None:
             values = placed.values
-            access = _placed(name, values.dtype, values.strides[0], placed.fill, placed.since)
+            access = _placed(name, *_rows_of(values), placed.fill, placed.since)
             return Source.of(access, values, placed.places)
         if name not in self._put and is_field(name):
             return None
@@ -223,7 +235,7 @@ class Chunk:
         values = told.values
         if not len(told.rows):
             return Source(_constant(name, values.dtype, told.fill))
-        access = _placed(name, values.dtype, values.strides[0], told.fill, "")
+        access = _placed(name, *_rows_of(values), told.fill, "")
         return Source.of(access, values, self._places_of(told.rows))
 
     def _filled(self, name: str, kinds: Iterable[int]) -> Array:
@@ -432,10 +444,16 @@ def _constant(name: str, lies: np.dtype[Any], fill: int) -> Access:
     return Access(How.CONSTANT, counts=_counts_as(name, lies), fill=fill)
 
 
+def _rows_of(values: Array) -> tuple[np.dtype[Any], int, int]:
+    return values.dtype, values.strides[0], offset_in_row(values)
+
+
 @cache
-def _placed(name: str, lies: np.dtype[Any], stride: int, fill: int | None, since: str) -> Access:
+def _placed(
+    name: str, lies: np.dtype[Any], stride: int, offset: int, fill: int | None, since: str
+) -> Access:
     counts = _counts_as(name, lies)
-    return Access(How.PLACED, lies.str[1:], counts, stride, fill=fill, since=since)
+    return Access(How.PLACED, lies.str[1:], counts, stride, offset, fill, since)
 
 
 class Frame:

@@ -54,7 +54,7 @@ AHEAD: Final = 12
 
 
 def _fetch_code(typing_context: Any, array: Any, index: Any) -> Any:
-    """Ask for an element of an array of structures, all of it, before it is needed."""
+    """Ask for an element of an array, all of it, before it is needed."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         of, number = signature.args[0], arguments[1]
@@ -65,7 +65,8 @@ def _fetch_code(typing_context: Any, array: Any, index: Any) -> Any:
         shape = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
         prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer], shape)
         begin = builder.bitcast(place, pointer)
-        for line in range(0, of.dtype.size, _CACHE_LINE):
+        size = context.get_abi_sizeof(context.get_data_type(of.dtype))
+        for line in range(0, size, _CACHE_LINE):
             at = builder.gep(begin, [word(line)])
             builder.call(prefetch, [at, word(0), word(3), word(1)])
         return context.get_dummy_value()
@@ -74,6 +75,12 @@ def _fetch_code(typing_context: Any, array: Any, index: Any) -> Any:
 
 
 _fetch: Any = intrinsic(_fetch_code)
+
+
+@register_jitable(forceinline=True)
+def fetch(array: NDArray[Any], index: int) -> None:
+    """Ask for an element of an array that is looked at some events later."""
+    _fetch(array, index)
 
 
 @register_jitable(forceinline=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Rows
-from uvtrace.check.compiled import loop, rare_step, step
+from uvtrace.check.compiled import AHEAD, fetch, loop, rare_step, step
 from uvtrace.check.expression import Number
 from uvtrace.check.followers import EVERY, Asked, Follower, Followers, Found, Key, Marked
 from uvtrace.check.keys import keys_of
@@ -305,6 +305,7 @@ def _follow(
     """Follow a chunk; returns how many were ``broken``. ``ends``: duties have a deadline."""
     count, following, per_event = 0, 0, len(events.deadline_ns) > 1
     for i in range(len(events.rows)):
+        _expect_ahead(open_, events, i)
         row = events.rows[i]
         while following < len(events.lost) and events.lost[following] <= row:
             count = _lose(open_, events, following, broken, count, closed, unsure)
@@ -328,6 +329,19 @@ def _follow(
         count = _expire(open_, events.latest_ns[-1], broken, count, closed)
     _describe(open_, events)
     return count
+
+
+@step
+def _expect_ahead(open_: Open, events: Events, i: int) -> None:
+    """Ask for what an event some events later needs: its time, and where its duties are."""
+    if i + AHEAD < len(events.rows):
+        fetch(events.latest_ns, events.rows[i + AHEAD])
+        fetch(open_.heads, _bucket(open_, events.keys[i + AHEAD]))
+
+
+@step
+def _bucket(open_: Open, key: np.uint64) -> int:
+    return int(np.int64(key >> np.uint64(20)) & (len(open_.heads) - 1))
 
 
 @rare_step
@@ -388,7 +402,7 @@ def _add(
 @step
 def _link(open_: Open, index: Any) -> None:
     one = open_.duties[index]
-    bucket = np.int64(one.key >> np.uint64(20)) & (len(open_.heads) - 1)
+    bucket = _bucket(open_, one.key)
     one.next = open_.heads[bucket]
     one.previous = -2 - bucket
     if one.next >= 0:
@@ -471,7 +485,7 @@ def _discharge(
     """Discharge the oldest duty with a key, after those whose deadline has passed."""
     while True:
         found = np.int64(-1)
-        index = np.int64(open_.heads[np.int64(key >> np.uint64(20)) & (len(open_.heads) - 1)])
+        index = np.int64(open_.heads[_bucket(open_, key)])
         while index >= 0:
             one = open_.duties[index]
             if one.key == key and (found < 0 or one.position < open_.duties[found].position):

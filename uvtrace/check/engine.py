@@ -36,7 +36,7 @@ from uvtrace.trace.events import is_event
 from uvtrace.trace.layout import FUNCTION_NONE, make_records
 from uvtrace.trace.trace import Trace
 
-CHUNK = 1 << 18
+CHUNK = 1 << 19
 """Records per step of the sweep. A step costs some milliseconds by itself, however few they are;
 with twice as many the sweep is not faster any more, and takes more memory."""
 

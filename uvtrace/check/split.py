@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records taken apart: the fields that nearly every rule asks for, in one walk over them.
+"""Records taken apart: the fields that passes ask for of every record, in one walk over them.
 
 And records told apart: the rows of each kind.
 
@@ -17,10 +17,7 @@ from uvtrace.check.compiled import loop
 from uvtrace.check.record_view import record_view
 from uvtrace.trace.layout import RECORD
 
-FIELDS: Final = (
-    *("kind", "phase", "status", "flags", "seq", "time_ns", "cpu", "function"),
-    *("address", "length", "value", "tag"),
-)
+FIELDS: Final = ("kind", "phase", "status", "flags", "seq", "time_ns", "cpu", "function")
 """The fields, as the record names them."""
 _VIEW: Final = record_view(FIELDS)
 
@@ -36,10 +33,6 @@ class Parts(NamedTuple):
     time_ns: NDArray[np.uint64]
     cpu: NDArray[np.uint16]
     function: NDArray[np.uint16]
-    address: NDArray[np.uint64]
-    length: NDArray[np.uint64]
-    value: NDArray[np.uint64]
-    tag: NDArray[np.uint64]
 
 
 class Room:
@@ -75,8 +68,6 @@ def _split(records: NDArray[np.void], parts: Parts) -> None:
         parts.status[row], parts.flags[row] = record.status, record.flags
         parts.seq[row], parts.time_ns[row] = record.seq, record.time_ns
         parts.cpu[row], parts.function[row] = record.cpu, record.function
-        parts.address[row], parts.length[row] = record.address, record.length
-        parts.value[row], parts.tag[row] = record.value, record.tag
 
 
 @loop

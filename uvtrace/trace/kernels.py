@@ -194,6 +194,36 @@ def locate(  # type: ignore[no-untyped-def]
     return n, n_sections, n_interfaces, foreign, noted, moved, _CLEAN, at
 
 
+_AT_ONCE = 256
+"""Packets that are located before their records are copied: they are still in the caches."""
+
+
+@_compiled
+def locate_and_gather(  # type: ignore[no-untyped-def]
+    words, size, kept, first, last, packets, sections, interfaces, told, states, out
+):  # fmt: skip
+    """Find packets, and copy their records into ``out``, uint32 (n, 32).
+
+    Returns:
+        How many packets there are up to the last that was found; other arguments are those of
+        :func:`locate`.
+    """
+    copied = 0
+    while kept[0] < last:
+        until = min(kept[0] + _AT_ONCE, last)
+        found = locate(
+            words, size, size, kept, first, until, packets, sections, interfaces, told, states
+        )
+        if found[0] < until:
+            return found[0]
+        for i in range(copied, until - first):
+            base = packets[i] >> 2
+            for j in range(32):
+                out[i, j] = words[base + j]
+        copied = max(until - first, copied)
+    return kept[0]
+
+
 @_compiled
 def find_packet(words, size, start, big):  # type: ignore[no-untyped-def]
     """Where, from byte ``start`` on, a whole Enhanced Packet Block lies; -1 if nowhere."""

@@ -27,6 +27,7 @@ _KEPT_MAX: Final = 1 << 20
 _FEW: Final = 64
 """Packets that are fewer than one in so many are looked for one by one."""
 _NOTHING: Final = np.zeros(0, np.int64)
+_NO_STATES: Final = np.zeros((0, 0), np.int64)
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,37 @@ class Index:
         found = np.empty(last - int(state[0]), np.int64)
         reached = locate(
             *(self.words, self.size, self.size, state, int(state[0]), last),
-            *(found, self.sections, self.interfaces, _NOTHING, _NOTHING.reshape(0, 0)),
+            *(found, self.sections, self.interfaces, _NOTHING, _NO_STATES),
         )
-        if reached[0] != last:
-            raise InputError("it has changed since it was opened", path=self.name)
+        self._require(reached[0] == last)
         return found[len(found) - (last - first) :]
+
+    def gather(self, first: int, records: NDArray[np.uint32]) -> Numbers:
+        """Copy the records of the packets from number ``first`` on, uint32, shape (n, 32).
+
+        Returns:
+            Their byte offsets.
+
+        Raises:
+            InputError: the file is no longer what it was.
+        """
+        from uvtrace.trace.kernels import locate, locate_and_gather
+
+        found, last = np.empty(len(records), np.int64), first + len(records)
+        state = self.states[self._step_of(first)].copy()
+        of_file = self.sections, self.interfaces, _NOTHING, _NO_STATES
+        begin = int(state[0])
+        locate(self.words, self.size, self.size, state, begin, first, _NOTHING, *of_file)
+        self._require(int(state[0]) == first)
+        reached = locate_and_gather(
+            self.words, self.size, state, first, last, found, *of_file, records
+        )
+        self._require(reached == last)
+        return found
+
+    def _require(self, same: bool) -> None:
+        if not same:
+            raise InputError("it has changed since it was opened", path=self.name)
 
     def at(self, number: int) -> int:
         """Byte offset of a packet."""
@@ -122,6 +149,15 @@ class Locations:
         if self._count <= _KEPT_MAX:
             self._found = found
         return found
+
+    def gather(self, records: NDArray[np.uint32]) -> bool:
+        """Copy every record, uint32, shape (n, 32), if the packets are still to be found."""
+        if self._found is not None or self._index is None or not self._count:
+            return False
+        found = self._index.gather(self._first, records)
+        if self._count <= _KEPT_MAX:
+            self._found = found
+        return True
 
     def at(self, row: int) -> int:
         """The location of one packet, counted from 0."""

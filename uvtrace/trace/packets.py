@@ -189,9 +189,9 @@ class Packets:
         from uvtrace.trace.kernels import gather
 
         records = room[: len(self)]
-        gather(
-            self.words, self.locations.all(), records.view(np.uint32).reshape(-1, RECORD_SIZE // 4)
-        )
+        words = records.view(np.uint32).reshape(-1, RECORD_SIZE // 4)
+        if not self.locations.gather(words):
+            gather(self.words, self.locations.all(), words)
         if self.moved:
             records["function"] = self._functions(records["function"])
         records = upgrade(records, self.version).view()

@@ -35,7 +35,7 @@ class Access(NamedTuple):
         lies: the dtype of a value where it lies.
         counts: the dtype as which it counts.
         stride: bytes from one value to the next.
-        offset: in the record.
+        offset: in the record; of what is placed, among the bytes that lie ``stride`` apart.
         fill: see :class:`How`; None: every event has a place.
         since: how a value that is a time is turned into the time that has passed since then:
             nothing, ``passed`` or ``passed, at least 0``; -1 stays.
@@ -84,10 +84,18 @@ _NOTHING: Final = np.zeros(1, np.int64)
 """What is read, and not used, where no event has a place."""
 
 
+def offset_in_row(values: NDArray[Any]) -> int:
+    """Where a field lies in the structures, or a column in the rows, that an array is one of."""
+    owner, stride = values.base, values.strides[0]
+    if stride <= values.itemsize or not isinstance(owner, np.ndarray):
+        return 0
+    return (address_of(values) - address_of(owner)) % stride
+
+
 def address_of(array: NDArray[Any]) -> int:
     """Where an array begins in memory."""
-    address: int = array.__array_interface__["data"][0]
-    return address
+    # The array interface would describe a structure field by field.
+    return int(array.ctypes.data)
 
 
 def joined(one: Access, other: Access) -> Access:

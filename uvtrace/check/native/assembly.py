@@ -85,6 +85,11 @@ class Assembly:
         at = self.value(f"getelementptr i8, ptr {base}, i64 {offset}")
         return self.value(f"load {type_}, ptr {at}, align {align}, !invariant.load !0")
 
+    def fetch(self, base: str, offset: str) -> None:
+        """Ask for what lies at an offset; there need be nothing."""
+        at = self.value(f"getelementptr i8, ptr {base}, i64 {offset}")
+        self.do(f"call void @llvm.prefetch.p0(ptr {at}, i32 0, i32 3, i32 1)")
+
     def store(self, value: str, base: str, index: str) -> None:
         """Store one of an array of numbers."""
         at = self.value(f"getelementptr i64, ptr {base}, i64 {index}")

@@ -4,12 +4,13 @@ one that goes over the records and calls them."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
 from uvtrace.check.flat import Flat
-from uvtrace.check.native.access import Access
+from uvtrace.check.native.access import Access, How
 from uvtrace.check.native.assembly import NO, YES, Assembly
 from uvtrace.check.native.plan import Output, Step, Switch, Test, What
 from uvtrace.check.native.values import Frame, Values
@@ -17,6 +18,12 @@ from uvtrace.trace.layout import RECORD, RECORD_SIZE
 
 _AHEAD: Final = 16
 """Records ahead that are fetched."""
+AHEAD_OF_KIND: Final = 2
+"""Events ahead, of the same kind, of which that is fetched which passes have told of them."""
+_BYTES_AHEAD: Final = 384
+"""How far ahead is fetched what is gone through from its beginning to its end."""
+_APART: Final = 48
+"""Bytes from one field to the next that is fetched: they may not be of one cache line."""
 WALK: Final = "walk"
 """The name of the function that goes over the records."""
 
@@ -25,9 +32,8 @@ class Argument(IntEnum):
     """What the functions are given, in an array of 64 bits each.
 
     The address of the first record, the bytes from one to the next, and their number; the position
-    of the first one in the trace; how many functions there are; the address of the codes, by kind:
-    the address of the function, and of what it counts (int64, shape (functions + 1, counters); the
-    last is the trace). Then what all of them count: how many events a violation may concern, and
+    of the first one in the trace; how many functions there are; the address of the codes, by kind
+    (see :class:`Code`). Then what all of them count: how many events a violation may concern, and
     those among them that were counted (shape (functions + 1, rules)); the addresses of the
     addresses at which the rules' next rows are written; and of what followers are told, see
     :class:`Told`. Two of each column follow: the address of its values, and that of its places.
@@ -44,6 +50,20 @@ class Argument(IntEnum):
     ENDS = 8
     TOLD = 9
     COLUMNS = 10
+
+
+class Code(IntEnum):
+    """What is told of the code of a kind, 64 bits each.
+
+    The address of the function; that of what it counts (int64, shape (functions + 1, counters);
+    the last is the trace); and that of the number of the row of the next event of the kind, which
+    moves on: behind it lie those of the others, and at least AHEAD_OF_KIND more numbers of rows.
+    """
+
+    FUNCTION = 0
+    COUNTS = 1
+    NEXT = 2
+    SIZE = 4
 
 
 class Told(NamedTuple):
@@ -66,7 +86,8 @@ class Sizes(NamedTuple):
 
 
 _HEAD: Final = """\
-define void @{name}(ptr noalias %arguments, ptr noalias %counts, ptr noalias %record, i64 %row) {{
+define void @{name}(ptr noalias %arguments, ptr noalias %counts, ptr noalias %record, i64 %row,
+    i64 %ahead) {{
 entry:
   %functions_at = getelementptr i64, ptr %arguments, i64 {functions}
   %functions = load i64, ptr %functions_at, align 8, !invariant.load !0
@@ -79,6 +100,7 @@ entry:
 _TAIL: Final = """\
   ret void
 }
+declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 !0 = !{}
 """
 _WALK: Final = """\
@@ -105,12 +127,20 @@ loop:
   %kind_at = getelementptr i8, ptr %record, i64 {kind_offset}
   %kind_told = load i8, ptr %kind_at, align 1
   %kind = zext i8 %kind_told to i64
-  %pair = shl i64 %kind, 1
-  %code_at = getelementptr ptr, ptr %codes, i64 %pair
+  %place = mul i64 %kind, {code_size}
+  %code_at = getelementptr ptr, ptr %codes, i64 %place
   %code = load ptr, ptr %code_at, align 8
-  %counts_at = getelementptr ptr, ptr %code_at, i64 1
+  %counts_at = getelementptr ptr, ptr %code_at, i64 {counts}
   %counts = load ptr, ptr %counts_at, align 8
-  call void %code(ptr %arguments, ptr %counts, ptr %record, i64 %row)
+  %own_at = getelementptr ptr, ptr %code_at, i64 {own}
+  %own = load ptr, ptr %own_at, align 8
+  %ahead_at = getelementptr i64, ptr %own, i64 {ahead_of_kind}
+  %ahead = load i64, ptr %ahead_at, align 8
+  %own_later = getelementptr i8, ptr %own, i64 {bytes_ahead}
+  call void @llvm.prefetch.p0(ptr %own_later, i32 0, i32 3, i32 1)
+  %own_next = getelementptr i64, ptr %own, i64 1
+  store ptr %own_next, ptr %own_at, align 8
+  call void %code(ptr %arguments, ptr %counts, ptr %record, i64 %row, i64 %ahead)
   %next = getelementptr i8, ptr %record, i64 %stride
   %next_row = add i64 %row, 1
   %more = icmp slt i64 %next_row, %count
@@ -133,6 +163,11 @@ def walk_assembly() -> str:
         ahead=_AHEAD,
         half=RECORD_SIZE // 2,
         kind_offset=offset_of("kind"),
+        code_size=int(Code.SIZE),
+        counts=int(Code.COUNTS),
+        own=int(Code.NEXT),
+        ahead_of_kind=AHEAD_OF_KIND,
+        bytes_ahead=_BYTES_AHEAD,
     )
 
 
@@ -155,6 +190,7 @@ def assembly_of(
         told: where each follower is told of events.
     """
     writer = _Writer(flat, sizes, columns, told)
+    writer.fetch(columns.values())
     writer.steps(tuple(steps))
     head = _HEAD.format(
         name=name,
@@ -195,6 +231,34 @@ class _Writer:
             time_offset=offset_of("time_ns"),
         )
         self._values = Values(flat, frame, self.assembly)
+
+    def fetch(self, columns: Iterable[Column]) -> None:
+        """Ask for what is told of a later event, which is not in the processor's caches."""
+        of_arrays: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
+        for access, number, group in columns:
+            if access.how == How.PLACED:
+                of_arrays[group, access.stride][access.offset] = number
+        for (group, stride), numbers in of_arrays.items():
+            self._fetch_row(group, stride, numbers)
+
+    def _fetch_row(self, group: int, stride: int, numbers: Mapping[int, int]) -> None:
+        """Fetch a row of an array; of its columns the numbers, by where they lie in a row."""
+        asm = self.assembly
+        places = self._column_argument(group, 1)
+        offset = asm.value("shl i64 %ahead, 2")
+        place = asm.value(f"sext i32 {asm.load('i32', places, offset, 4)} to i64")
+        asm.fetch(places, asm.value(f"add i64 {offset}, {_BYTES_AHEAD}"))
+        begin = asm.value(f"mul i64 {place}, {stride}")
+        fetched = -_APART
+        for offset_in_row in sorted(numbers):
+            if offset_in_row >= fetched + _APART:
+                fetched = offset_in_row
+                asm.fetch(self._column_argument(numbers[offset_in_row], 0), begin)
+
+    def _column_argument(self, number: int, which: int) -> str:
+        """Where the values (0) or the places (1) of a column are; not kept for later."""
+        argument = Argument.COLUMNS + 2 * number + which
+        return self.assembly.load("ptr", "%arguments", str(8 * argument), 8)
 
     def steps(self, steps: Sequence[Step]) -> None:
         """Write some steps, one after the other."""

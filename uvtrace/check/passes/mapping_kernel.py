@@ -20,6 +20,7 @@ from uvtrace.check.passes.mapping_table import (
     Table,
     add,
     enter,
+    expect,
     find_around,
     find_gone,
     find_overlap,
@@ -152,6 +153,8 @@ _CPU, _DEVICE = int(Owner.CPU), int(Owner.DEVICE)
 _TO_DEVICE, _FROM_DEVICE = int(Direction.TO_DEVICE), int(Direction.FROM_DEVICE)
 
 
+_EXPECTED: Final = 4
+"""How many events before it is looked at a mapping is asked for."""
 EVENT, LOST, UNDRIVEN = range(3)
 """How far :func:`follow` has come: among the events, the losses, and those without a driver."""
 
@@ -184,6 +187,7 @@ def follow(
             reached[EVENT], reached[LOST], reached[UNDRIVEN] = i, following, undriven
             return False
         fetch_ahead(calls.records, calls.rows, i)
+        _expect_ahead(table, calls, i)
         row, one = calls.rows[i], told[i]
         while following < len(calls.lost) and calls.lost[following] <= row:
             _lose_at(table, state, calls, following)
@@ -206,6 +210,15 @@ def follow(
     for each in range(following, len(calls.lost)):
         _lose_at(table, state, calls, each)
     return True
+
+
+@step
+def _expect_ahead(table: Table, calls: Calls, i: int) -> None:
+    """Ask for the mapping that an event some events later concerns."""
+    if i + _EXPECTED < len(calls.rows):
+        row = calls.rows[i + _EXPECTED]
+        f: Any = np.int64(calls.function[row])
+        expect(table, f, calls.records[row].address)
 
 
 @step

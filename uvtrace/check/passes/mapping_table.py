@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.compiled import loop, rare_step, step
+from uvtrace.check.compiled import fetch, loop, rare_step, step
 
 LEVEL_SHIFTS: Final = (11, 12, 14, 17, 20, 24, 28, 32, 40, 52)
 _LEVELS = len(LEVEL_SHIFTS)
@@ -25,6 +25,8 @@ _SHIFTS: Final = np.array(LEVEL_SHIFTS, np.uint64)
 CAPACITY_MAX: Final = 1 << 22
 """Mappings beyond which a function is no longer followed: about half a gigabyte."""
 FREE, LIVE, DEAD = 0, 1, 2
+_AHEAD: Final = 4
+"""Mappings ahead of the oldest that are asked for."""
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _NONE: Final = np.int32(-1)
 _ONE_SYMBOL: Final = (0, 5)  # dma_unmap_single and dma_unmap_page have been one since 4.x
@@ -134,6 +136,16 @@ def _bucket(table: Table, function: int, level: int, cell: np.uint64) -> int:
 
 
 @step
+def expect(table: Table, function: int, address: np.uint64) -> None:
+    """Ask for what is looked at when an address is looked for some events later."""
+    for level in range(_LEVELS):
+        if table.levels[level] != 0:
+            node = table.heads[_bucket(table, function, level, address >> _SHIFTS[level])]
+            # Asked for without waiting to know whether there is one.
+            fetch(table.entries, max(node, 0) >> 1)
+
+
+@step
 def level_of(length: np.uint64) -> int:
     """The lowest level whose cells are at least that large."""
     for level in range(_LEVELS):
@@ -239,6 +251,7 @@ def remove(table: Table, entry: int, position: int) -> None:
     size = len(table.dead)
     if table.counts[DEAD_COUNT] == size:
         oldest = table.dead[table.counts[DEAD_FIRST]]
+        fetch(table.entries, table.dead[(table.counts[DEAD_FIRST] + _AHEAD) % size])
         table.counts[DEAD_FIRST] = (table.counts[DEAD_FIRST] + 1) % size
         table.counts[DEAD_COUNT] -= 1
         if table.entries[oldest].state == DEAD and oldest != entry:

@@ -76,10 +76,12 @@ def in_force(
     result: NDArray[np.int32],
 ) -> None:
     """Fill in the version in force at each row; ``current`` are those at the beginning."""
-    functions = len(current) - 1
-    following = 0
-    for row in range(len(function)):
-        while following < len(rows) and rows[following] <= row:
+    functions, begin = len(current) - 1, 0
+    for following in range(len(rows) + 1):
+        # Between two changes there is nothing to decide.
+        end = min(rows[following], len(function)) if following < len(rows) else len(function)
+        for row in range(begin, end):
+            result[row] = current[min(int(function[row]), functions)]
+        begin = max(begin, end)
+        if following < len(rows):
             current[min(changed[following], functions)] = functions + 1 + following
-            following += 1
-        result[row] = current[min(int(function[row]), functions)]
