@@ -251,6 +251,11 @@ class Chunk:
         told = self._told[name]
         return told.rows, told.values
 
+    def placed(self, name: str) -> tuple[NDArray[np.int32], Array]:
+        """Of a column that lies at places, every row's, and the values that lie there."""
+        told = self._placed[name]
+        return told.places, told.values
+
     def latest_ns(self, before: int) -> NDArray[np.int64]:
         """The latest time of any record up to each one, given that of the chunks before."""
         if self._latest is None or self._latest[0] != before:

@@ -73,6 +73,7 @@ class RegistersPass:
         if len(self._told) <= len(rows):
             self._told = np.empty(len(rows) + 1, kernel.TOLD)
         resets, resets_value = self._describe(chunk, rows)
+        begun_places, begun = chunk.placed("reset_begun")
         events = kernel.Events(
             records=chunk.records.view(kernel.RECORD_VIEW),
             kind=chunk.kind,
@@ -82,7 +83,8 @@ class RegistersPass:
             rows=rows,
             resets=resets,
             resets_value=resets_value,
-            begun=np.ascontiguousarray(chunk.take("reset_begun", rows)),
+            begun=begun,
+            begun_places=begun_places,
             extra=self._extra(chunk),
             first=chunk.first,
         )

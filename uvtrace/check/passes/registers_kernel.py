@@ -126,7 +126,7 @@ class Events(NamedTuple):
         rows: those that are events, ascending.
         resets, resets_value: of each event the bits that, with this value, reset the function;
             shape (0,) where none does.
-        begun: of each event the reset that was begun by hand.
+        begun, begun_places: the resets that were begun by hand, and which of them each row has.
         extra: losses and values in snapshots, dtype EVENT, ascending.
         first: see ``records``.
     """
@@ -140,6 +140,7 @@ class Events(NamedTuple):
     resets: Words
     resets_value: Words
     begun: Numbers
+    begun_places: NDArray[np.int32]
     extra: NDArray[np.void]
     first: int
 
@@ -175,7 +176,7 @@ def follow(state: State, events: Events, event: NDArray[np.void], told: NDArray[
             _gather_one(events.records[row], own)
             if len(events.resets):
                 own.resets, own.resets_value = events.resets[at], events.resets_value[at]
-            own.begun = events.begun[at]
+            own.begun = events.begun[events.begun_places[row]]
             own.rank = rank[f] if f < len(rank) else 0
             _follow_one(state, own, events.first, told[at])
             at += 1

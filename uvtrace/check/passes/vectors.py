@@ -70,19 +70,28 @@ class _State(NamedTuple):
     running: Numbers
 
 
+class _Table(NamedTuple):
+    """The MSI-X table in force at each row: its BAR, offset and size lie at the row's place."""
+
+    places: NDArray[np.int32]
+    bars: Numbers
+    offsets: Numbers
+    sizes: Numbers
+
+
 class _Events(NamedTuple):
     """The records of a chunk, dtype _RECORD, and what to look at.
 
     ``rows``: the events, ascending. ``lost``, ``lost_of``: rows before which something was lost,
-    and of which function (-1: of all). ``table``: BAR, offset and size of the MSI-X table as in
-    force at each MMIO write, shape (writes, 3). ``first``: the position of the first record.
+    and of which function (-1: of all). ``table``: of all records. ``first``: the position of the
+    first record.
     """
 
     records: NDArray[np.void]
     rows: Numbers
     lost: Numbers
     lost_of: Numbers
-    table: Numbers
+    table: _Table
     first: int
 
 
@@ -103,11 +112,9 @@ class VectorsPass:
 
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
-        rows, writes = chunk.rows(_KINDS), chunk.rows((Kind.MMIO_WRITE,))
-        # Taken of these rows only, as they are told from versions.
-        table = np.empty((len(writes), len(_TABLE)), np.int64)
-        for at, name in enumerate(_TABLE):
-            table[:, at] = chunk.take(name, writes)
+        rows = chunk.rows(_KINDS)
+        (places, bars), (_, offsets), (_, sizes) = (chunk.placed(name) for name in _TABLE)
+        table = _Table(places, bars, offsets, sizes)
         lost, lost_of = chunk.losses.of((*_SIGHTS, Sight.PIO))
         lost_of = np.where(np.isin(lost, chunk.losses.of(_SIGHTS)[0]), lost_of, _PORTS)
         told = np.empty(len(rows), _TOLD)
@@ -121,7 +128,7 @@ class VectorsPass:
 
 @loop
 def _follow(state: _State, events: _Events, told: NDArray[np.void]) -> None:
-    functions, following, writes = len(state.line), 0, 0
+    functions, following = len(state.line), 0
     for i in range(len(events.rows)):
         fetch_ahead(events.records, events.rows, i)
         row, one = events.rows[i], told[i]
@@ -132,14 +139,11 @@ def _follow(state: _State, events: _Events, told: NDArray[np.void]) -> None:
         _untold(one)
         f: Any = np.int64(record.function)
         kind = record.kind
-        # Every MMIO write has its row in the table, whosoever it is.
-        at = writes
-        writes += kind == _MMIO_WRITE
         if f >= functions:
             continue
         one.intx_asserted, one.intx_since = state.line[f, 0], state.line[f, 1]
         if kind <= _LAST_ACCESS:
-            _access(state, events, record, f, at, position)
+            _access(state, events.table, record, f, events.table.places[row], position)
         elif kind == _MSIX:
             _tell_vector(state, record, f, one)
         elif kind in (_ASSERT, _DEASSERT):
@@ -186,15 +190,15 @@ def _thread(record: Any) -> int:
 
 
 @step
-def _access(state: _State, events: _Events, record: Any, f: int, at: int, position: int) -> None:
+def _access(state: _State, table: _Table, record: Any, f: int, at: int, position: int) -> None:
     if record.phase == _COMPLETION or record.flags & _OWN:
         return
     context = _context(record)
     if state.running[context, 0] == f and state.running[context, 2] == _thread(record):
         state.running[context, 1] += 1
-    if record.kind != _MMIO_WRITE or record.bar != events.table[at, 0]:
+    if record.kind != _MMIO_WRITE or record.bar != table.bars[at]:
         return
-    begin, size = events.table[at, 1], events.table[at, 2]
+    begin, size = table.offsets[at], table.sizes[at]
     inside = np.int64(min(record.offset, np.uint64(2**62))) - begin
     if begin < 0 or inside < 0:
         return
