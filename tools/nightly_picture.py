@@ -14,6 +14,8 @@ from pathlib import Path
 from tools.screenshot import ROOT, drawn, written
 
 PICTURE = ROOT / "docs/images/nightly.png"
+_COLOURS = 256
+"""What a cell is, is told by its colour, too."""
 
 
 def main() -> None:
@@ -25,7 +27,14 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=1400)
     parser.add_argument("--height", type=int, default=1500)
     wish = parser.parse_args()
-    picture = drawn(wish.page, "overview", dark=wish.dark, width=wish.width, height=wish.height)
+    picture = drawn(
+        wish.page,
+        "overview",
+        dark=wish.dark,
+        width=wish.width,
+        height=wish.height,
+        colours=_COLOURS,
+    )
     written(picture, wish.output)
 
 

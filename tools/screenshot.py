@@ -40,7 +40,9 @@ def picture_of(recording: Path, *, dark: bool, width: int) -> bytes:
         return drawn(page, "table", dark=dark, width=width, height=_HEIGHT)
 
 
-def drawn(path: Path, ready: str, *, dark: bool, width: int, height: int) -> bytes:
+def drawn(
+    path: Path, ready: str, *, dark: bool, width: int, height: int, colours: int = _COLOURS
+) -> bytes:
     """A page from its top, as PNG with few colours.
 
     Args:
@@ -48,6 +50,7 @@ def drawn(path: Path, ready: str, *, dark: bool, width: int, height: int) -> byt
         ready: what it says of itself when its scripts are done.
         dark: as it is at night.
         width, height: of the window.
+        colours: how many the picture may have.
 
     Raises:
         EnvironmentLacksError: there is no Chromium.
@@ -59,7 +62,7 @@ def drawn(path: Path, ready: str, *, dark: bool, width: int, height: int) -> byt
     with Browser() as browser, browser.page(dark=dark, width=width, height=height) as page:
         page.open(path.resolve(), ready)
         shown = page.picture()
-    image = Image.open(BytesIO(shown)).convert("RGB").quantize(_COLOURS)
+    image = Image.open(BytesIO(shown)).convert("RGB").quantize(colours)
     file = BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()

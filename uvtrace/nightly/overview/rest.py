@@ -188,7 +188,7 @@ def _spark(overview: Overview, name: str, series: Series, told: Callable[[float]
         "td",
         spark(values, label),
         tag("b", told(there[-1])),
-        tag("small", span) if min(there) != max(there) else None,
+        tag("small", span) if told(min(there)) != told(max(there)) else None,
         class_="trend",
         title=label,
     )
