@@ -8,28 +8,26 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
 from uvtrace import packs
-from uvtrace.check.baseline import Baseline, read_baseline
-from uvtrace.check.catalogue import all_rules
-from uvtrace.check.contract import Contract, contract_named
-from uvtrace.check.engine import check
-from uvtrace.check.explain import explained
 from uvtrace.check.page import PLAIN, Page, Renderer
 from uvtrace.check.requirement import unmet
 from uvtrace.check.results import Results, Suppression
-from uvtrace.check.rule import Rule
 from uvtrace.check.rules import Selection, parse_ids
 from uvtrace.check.suppression import suppressed
 from uvtrace.check.suppression_file import read_suppressions
 from uvtrace.cli.compiling import compiling_told
 from uvtrace.cli.judging import contract_option, pack_option, registers_option
-from uvtrace.cli.runs import open_run
-from uvtrace.errors import ExitCode, UsageError, UvtraceError
-from uvtrace.registers import RegisterMap, load
+from uvtrace.cli.nightly_common import SCHEDULER
+from uvtrace.cluster.judge import Case, Judged, Rulebook, judged, judgement, loaded
+from uvtrace.errors import ExitCode, UsageError
 from uvtrace.trace.texts import printable
+
+_WORTH_A_PROCESS: Final = 4
+"""So many recordings, most of them small, take as long as another process to begin."""
 
 
 @click.command(name="check")
@@ -71,6 +69,13 @@ from uvtrace.trace.texts import printable
     is_flag=True,
     help="Tell of findings the fewest facts that prove them (text only; asks z3).",
 )
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Judge in so many processes.  [1 for few recordings, else one for each CPU]",
+)
+@click.option("--scheduler", metavar="ADDRESS", help=SCHEDULER)
 @click.option("-o", "--output", metavar="FILE", help="Write the result here instead of to stdout.")
 def command(
     runs: tuple[str, ...],
@@ -84,6 +89,8 @@ def command(
     contract_name: str | None,
     baselines: tuple[str, ...],
     with_facts: bool,
+    jobs: int | None,
+    scheduler: str | None,
     output: str | None,
 ) -> int:
     """Judge recordings by the rules.
@@ -95,18 +102,23 @@ def command(
       uvtrace check run.pcapng
       uvtrace check run.pcapng --select DMA,ADR --format json -o result.json
       uvtrace check *.pcapng.zst --suppressions known.toml --format junit -o result.xml
+      uvtrace check *.pcapng.zst --scheduler tcp://host:8786
     """
     click.get_current_context().with_resource(compiling_told())
     render = _renderer(format_name)
-    rules = all_rules(pack_paths)
-    known = {rule.id for rule in rules}
+    book = Rulebook(
+        packs=pack_paths,
+        registers=registers or "",
+        contract=contract_name or "",
+        baselines=baselines,
+    )
+    known = {rule.id for rule in loaded(book).rules}
     selection = Selection(parse_ids(select, known), parse_ids(ignore, known))
     required = parse_ids(require, known)
     accepted = read_suppressions(suppressions, known) if suppressions else ()
-    described = load(registers) if registers else None
-    contract = contract_named(contract_name) if contract_name else None
-    baseline = read_baseline(baselines) if baselines else None
-    results, code = _check_all(runs, selection, rules, described, contract, baseline, with_facts)
+    cases = [Case(run=run, book=book, selection=selection, with_facts=with_facts) for run in runs]
+    outcomes = _judged(cases, scheduler, jobs)
+    results, code = _told(outcomes)
     judged = _suppress(results, accepted)
     _write(render(judged, _page(output)), output)
     lines = unmet(judged, required)
@@ -129,39 +141,39 @@ def _renderer(name: str) -> Renderer:
     return render
 
 
-def _check_all(
-    runs: tuple[str, ...],
-    selection: Selection,
-    rules: Sequence[Rule],
-    registers: RegisterMap | None,
-    contract: Contract | None,
-    baseline: Baseline | None,
-    with_facts: bool,
-) -> tuple[list[Results], ExitCode]:
-    """Check every recording that can be read; one that cannot decides the exit code."""
-    results = []
+def _judged(cases: Sequence[Case], scheduler: str | None, jobs: int | None) -> Sequence[Judged]:
+    """What judging each recording came to, in the order given."""
+    if scheduler is None and len(cases) == 1:
+        # An error in the only one is the command's.
+        return [judgement(cases[0])]
+    if scheduler is None:
+        jobs = jobs or max(1, min(_cpus(), len(cases) // _WORTH_A_PROCESS))
+        if jobs == 1:
+            return [judged(case) for case in cases]
+        from uvtrace.cluster.judging import in_processes
+
+        return in_processes(cases, min(jobs, len(cases)))
+    from uvtrace.cluster.judging import on_cluster
+
+    return on_cluster(cases, scheduler, _warn)
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+def _told(outcomes: Sequence[Judged]) -> tuple[list[Results], ExitCode]:
+    """The judgements; a recording that cannot be read is told, and decides the exit code."""
     worst = ExitCode.OK
-    for run in runs:
-        try:
-            trace, code = open_run(run)
-        except UvtraceError as error:
-            if len(runs) == 1:
-                raise
-            click.echo(f"uvtrace: {error}", err=True)
-            worst = ExitCode(error.exit_code)
-            continue
-        found = check(
-            trace,
-            selection=selection,
-            rules=rules,
-            registers=registers,
-            contract=contract,
-            baseline=baseline,
-            facts=with_facts,
-        )
-        results.append(explained(found, trace, rules))
-        worst = worst or code
-    return results, worst
+    for outcome in outcomes:
+        if outcome.line:
+            click.echo(f"uvtrace: {outcome.line}", err=True)
+        worst = worst if outcome.results is not None and worst else outcome.code or worst
+    return [each.results for each in outcomes if each.results is not None], worst
+
+
+def _warn(line: str) -> None:
+    click.echo(f"uvtrace: warning: {line}", err=True)
 
 
 def _suppress(results: Sequence[Results], accepted: Sequence[Suppression]) -> tuple[Results, ...]:

@@ -21,10 +21,16 @@ def open_run(path: str) -> tuple[Trace, ExitCode]:
         InputError: nothing of it can be read.
     """
     trace = uvtrace.open(path)
+    line, code = damage_of(trace)
+    if line:
+        click.echo(f"uvtrace: {line}", err=True)
+    return trace, code
+
+
+def damage_of(trace: Trace) -> tuple[str, ExitCode]:
+    """What is wrong with a recording's file, and how a command that used it must end."""
     if trace.damage is None:
-        return trace, ExitCode.OK
+        return "", ExitCode.OK
     if trace.damage.partial_tail:
-        click.echo(f"uvtrace: warning: {printable(str(trace.damage))}", err=True)
-        return trace, ExitCode.OK
-    click.echo(f"uvtrace: {printable(str(trace.damage))}", err=True)
-    return trace, ExitCode.INPUT
+        return f"warning: {printable(str(trace.damage))}", ExitCode.OK
+    return printable(str(trace.damage)), ExitCode.INPUT

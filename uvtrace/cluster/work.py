@@ -67,6 +67,7 @@ class Work(Generic[T, R]):
         workplaces: its workers.
         function: does a task, on a worker; it and the tasks must be picklable.
         tasks: begun in this order.
+        prepare: completes a task when it is given to a worker, here.
         suits: whether a worker has what a task needs.
         lacking: what a worker would need to do a task that none can do, for a message.
         no_worker_s: so long nobody may be there who can do what is left.
@@ -76,6 +77,7 @@ class Work(Generic[T, R]):
     workplaces: Workplaces
     function: Callable[[T], R]
     tasks: Iterable[T]
+    prepare: Callable[[T], T] = lambda task: task
     suits: Callable[[T, Workplace], bool] = lambda task, place: True
     lacking: Callable[[T], str] = lambda task: ""
     no_worker_s: float = NO_WORKER_S
@@ -133,7 +135,7 @@ class Work(Generic[T, R]):
         with scheduler_there():
             return self.client.submit(
                 self.function,
-                task,
+                self.prepare(task),
                 # Never the key of an earlier try, which may still be ending on a worker.
                 key=f"uvtrace-{uuid.uuid4().hex}",
                 workers=[place.address],

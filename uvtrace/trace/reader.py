@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -38,13 +39,14 @@ _CAPTURES: Final = {
 _HINT: Final = "a trace is what `uvtrace record` writes"
 
 
-def read(path: str | os.PathLike[str]) -> Packets:
-    """Find the packets of a file.
+def read(path: str | os.PathLike[str], *, name: str | None = None) -> Packets:
+    """Find the packets of a file; ``name`` is what to call it in messages.
 
     Raises:
         InputError: it cannot be read, or is not a trace.
     """
-    return _read(open_source(path))
+    source = open_source(path)
+    return _read(source if name is None else replace(source, name=name))
 
 
 def read_bytes(data: bytes | bytearray | memoryview, name: str = "memory") -> Packets:

@@ -282,14 +282,16 @@ class Trace:
         return self._packets.big_endian(row)
 
 
-def open_trace(path: str | os.PathLike[str]) -> Trace:
+def open_trace(path: str | os.PathLike[str], *, name: str | None = None) -> Trace:
     """Open a recording; ``.gz`` and ``.zst`` are decompressed, ``-`` is standard input.
+
+    A URL is fetched: see :mod:`uvtrace.trace.remote`. ``name`` is what to call it in messages.
 
     Raises:
         InputError: the file cannot be read, is not a trace, or is of a newer format. A file that
             is merely damaged is opened up to there: see :attr:`Trace.damage`.
     """
-    return Trace(reader.read(path))
+    return Trace(reader.read(path, name=name))
 
 
 def open_bytes(data: bytes | bytearray | memoryview, name: str = "memory") -> Trace:
