@@ -101,8 +101,8 @@ docs: venv
 # Wireshark itself is needed for its picture only.
 pictures: venv
 	@tools/install-packages.sh packaging/apt-packages-pictures.txt
-	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m tools.screenshot
-	@PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m tools.wireshark_picture
+	@$(BIN)/python -m tools.screenshot
+	@$(BIN)/python -m tools.wireshark_picture
 
 clean:
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo $(VENV)

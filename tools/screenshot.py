@@ -13,6 +13,8 @@ import tempfile
 from io import BytesIO
 from pathlib import Path
 
+from PIL import Image
+
 from tests.report.browser import Browser, chromium
 from uvtrace.cli.main import exit_code_of
 from uvtrace.errors import EnvironmentLacksError, ExitCode
@@ -55,16 +57,18 @@ def drawn(
     Raises:
         EnvironmentLacksError: there is no Chromium.
     """
-    from PIL import Image
-
     if chromium() is None:
         raise EnvironmentLacksError("there is no Chromium", hint="apt-get install chromium")
     with Browser() as browser, browser.page(dark=dark, width=width, height=height) as page:
         page.open(path.resolve(), ready)
         shown = page.picture()
-    image = Image.open(BytesIO(shown)).convert("RGB").quantize(colours)
+    return png(Image.open(BytesIO(shown)), colours)
+
+
+def png(image: Image.Image, colours: int = _COLOURS) -> bytes:
+    """A picture with few colours, as small as PNG makes it."""
     file = BytesIO()
-    image.save(file, "PNG", optimize=True)
+    image.convert("RGB").quantize(colours).save(file, "PNG", optimize=True)
     return file.getvalue()
 
 

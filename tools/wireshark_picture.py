@@ -14,23 +14,22 @@ import argparse
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageGrab
 
-from tools.screenshot import LARGEST_BYTES, RECORDING, ROOT
+from tools.screenshot import RECORDING, ROOT, png, written
 from uvtrace.cli.main import exit_code_of
 from uvtrace.errors import EnvironmentLacksError, ExitCode
 from uvtrace.wireshark.tshark import find_tshark
 
 PICTURE = ROOT / "docs/images/wireshark.png"
 WIDTH, HEIGHT = 1400, 840
-_COLOURS = 96
 _START_TIMEOUT_S = 60.0
 _SETTLE_S = 1.5
 _PROGRAMS = {"wireshark": "wireshark", "Xvfb": "xvfb", "xdotool": "xdotool"}
@@ -131,7 +130,7 @@ def _home(home: Path, display: str) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
     }
     subprocess.run(
-        ["uvtrace", "wireshark", "install"],
+        [Path(sys.executable).with_name("uvtrace"), "wireshark", "install"],
         env=environment,
         stdout=subprocess.DEVNULL,
         check=True,
@@ -177,25 +176,14 @@ def _press(keys: list[str], environment: dict[str, str]) -> None:
     subprocess.run(["xdotool", "key", "--delay", "200", *keys], env=environment, check=True)
 
 
-def png(image: Image.Image) -> bytes:
-    """The picture with few colours, as small as PNG makes it."""
-    file = BytesIO()
-    image.convert("RGB").quantize(_COLOURS).save(file, "PNG", optimize=True)
-    return file.getvalue()
-
-
 def main() -> None:
-    """Make the picture, and refuse one that is too large for a repository."""
+    """Make the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recording", nargs="?", type=Path, default=RECORDING)
     parser.add_argument("-o", "--output", type=Path, default=PICTURE)
     parser.add_argument("--packet", type=int, help="else the one that breaks the rule")
     wish = parser.parse_args()
-    drawn = png(picture_of(wish.recording, wish.packet))
-    if len(drawn) > LARGEST_BYTES:
-        raise SystemExit(f"{len(drawn)} bytes are more than {LARGEST_BYTES}: fewer colours?")
-    wish.output.write_bytes(drawn)
-    print(f"{wish.output}: {len(drawn)} bytes")
+    written(png(picture_of(wish.recording, wish.packet)), wish.output)
 
 
 if __name__ == "__main__":
