@@ -14,6 +14,7 @@ from uvtrace.check.rule import Rule
 from uvtrace.cli.bar import bar
 from uvtrace.cli.judging import contract_option, pack_option, registers_option
 from uvtrace.cli.runs import open_run
+from uvtrace.cli.told import format_option
 from uvtrace.diff.difference import RATIO, difference
 from uvtrace.diff.run import Run, run_of
 from uvtrace.diff.text import as_json, as_text
@@ -24,14 +25,7 @@ from uvtrace.registers import RegisterMap, load
 @click.command(name="diff")
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Of the result.",
-)
+@format_option
 @click.option(
     "--ratio",
     type=click.FloatRange(min=1.0, min_open=True),

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from uvtrace.cli.nightly_common import HISTORY, OUTPUT, history_of, name_of
+from uvtrace.cli.told import format_option
 from uvtrace.errors import UsageError
 from uvtrace.nightly.history import History
 from uvtrace.nightly.queries import Known, known_findings
@@ -32,14 +33,7 @@ _FORMAT = 1
 @click.option("--kernel", metavar="PATTERN", default="*", help="Kernels' names.  [*]")
 @click.option("--device", metavar="PATTERN", default="*", help="Devices' names.  [*]")
 @click.option("--flaky", is_flag=True, help="Only what some repetitions of a night did not have.")
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people or for machines.",
-)
+@format_option
 def command(
     matrix_path: str,
     output: str,

@@ -10,6 +10,7 @@ import click
 
 from uvtrace.check.contract import contract_named
 from uvtrace.cli.runs import open_run
+from uvtrace.cli.told import format_option
 from uvtrace.errors import ExitCode, UsageError
 from uvtrace.registers import load
 from uvtrace.replay.api import DIVERGENCES_MAX, Options, Progress, replay
@@ -41,14 +42,7 @@ INTERRUPTED = 130
     default=DIVERGENCES_MAX,
     help="Stop after N divergences.",
 )
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to tell the outcome.",
-)
+@format_option
 def command(
     run: str,
     device: str,

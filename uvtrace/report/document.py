@@ -30,7 +30,7 @@ from uvtrace.trace.texts import printable
 from uvtrace.trace.trace import Trace
 from uvtrace.version import VERSION
 
-GENERATOR: Final = '<meta name="generator" content="uvtrace report'
+GENERATOR: Final = "uvtrace report"
 """How a page of ours is known."""
 
 _DIAGRAMS_MAX: Final = 200
@@ -86,7 +86,6 @@ def page(subject: Subject, progress: Progress = no_progress) -> str:
     table = _table(subject, rows, progress)
     return _filled(
         {
-            "title": text(f"{outcome(results)}: {trace.path or 'trace'}"),
             "header": header(results, facts),
             "findings": told,
             "findings_count": text(f"{len(subject.told):,}"),
@@ -94,8 +93,9 @@ def page(subject: Subject, progress: Progress = no_progress) -> str:
             "states": graphs,
             "rules": rules_told(results),
             "note": _note(trace, rows),
-            "data": joined(_data(subject, timeline, table)),
-        }
+        },
+        title=text(f"{outcome(results)}: {trace.path or 'trace'}"),
+        data=joined(_data(subject, timeline, table)),
     )
 
 
@@ -188,11 +188,14 @@ def _roles(subject: Subject) -> list[list[Any]]:
     return roles
 
 
-def _filled(parts: dict[str, Markup]) -> str:
+def _filled(parts: dict[str, Markup], *, title: Markup, data: Markup) -> str:
     page_files = resources.files("uvtrace.report") / "page"
     return framed(
         page_files / "page.html",
-        parts | {"generator": Markup(f'{GENERATOR} {VERSION}">')},
+        parts,
+        title=title,
+        generator=f"{GENERATOR} {VERSION}",
         styles=[page_files / name for name in _STYLES],
         scripts=[page_files / name for name in _SCRIPTS],
+        data=data,
     )

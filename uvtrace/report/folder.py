@@ -91,7 +91,7 @@ def require_ours(directory: Path, others: Renderers) -> None:
 def _is_page(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return GENERATOR.encode() in file.read(_HEAD_BYTES)
+            return f'name="generator" content="{GENERATOR}'.encode() in file.read(_HEAD_BYTES)
     except OSError:
         return False
 

@@ -17,6 +17,7 @@ from uvtrace.nightly.overview.words import headline, moment, outcome
 from uvtrace.report.folder import PAGE
 from uvtrace.report.frame import framed
 from uvtrace.report.markup import text
+from uvtrace.version import VERSION
 
 _SHARED_STYLES: Final = ("base.css", "findings.css")
 
@@ -34,7 +35,6 @@ def page(overview: Overview, base: Path) -> str:
     return framed(
         own / "page.html",
         {
-            "title": text(f"{outcome(overview)}: {overview.night.matrix}, {overview.night.day}"),
             "matrix": text(overview.night.matrix),
             "headline": headline(overview),
             "grid": grid(overview.cells),
@@ -47,6 +47,8 @@ def page(overview: Overview, base: Path) -> str:
             "jobs": jobs(overview.cells, links, numbers(overview)),
             "made": text(moment(overview.made)),
         },
+        title=text(f"{outcome(overview)}: {overview.night.matrix}, {overview.night.day}"),
+        generator=f"uvtrace nightly {VERSION}",
         styles=[*(shared / name for name in _SHARED_STYLES), own / "overview.css"],
         scripts=[shared / "theme.js", own / "overview.js"],
     )
