@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import subprocess
@@ -53,6 +54,16 @@ class Trees:
         assert done.returncode == 0, done.stdout + done.stderr
         (module,) = (self.folder / "state").glob(f"uvbus/{VERSION}/{release}/*/module/uvbus.ko*")
         return module
+
+
+def unpacked(module: Path, folder: Path) -> Path:
+    """The module as the VM's insmod takes it: DKMS compresses it where the kernel's are."""
+    if module.suffix == ".ko":
+        return module
+    assert module.suffix == ".xz"
+    plain = folder / module.stem
+    plain.write_bytes(lzma.decompress(module.read_bytes()))
+    return plain
 
 
 @pytest.fixture
@@ -120,8 +131,7 @@ def test_dkms_builds_a_module_for_the_kernel(dkms_trees: Trees, release: str) ->
 def test_what_dkms_has_built_records(
     dkms_trees: Trees, release: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = dkms_trees.build(release)
-    assert module.suffix == ".ko"
+    module = unpacked(dkms_trees.build(release), tmp_path)
     monkeypatch.setattr(build, "module_for", lambda kernel: module)
     options = Options(
         output=tmp_path / "run.pcapng",
