@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster_of_processes import Processes, processes, wait_until
+from tests.cluster_of_processes import ROOT, Processes, processes, wait_until
 from tests.nightly import workload
 from tests.nightly.nights import at
 from tests.nightly.test_result import a_job
 from uvtrace.check.rules import Selection
+from uvtrace.errors import EnvironmentLacksError
 from uvtrace.nightly.crew import Crew, crew
 from uvtrace.nightly.history import History
 from uvtrace.nightly.job import Job
@@ -155,3 +156,57 @@ def test_a_job_whose_worker_is_killed_is_done_elsewhere_and_no_other_is_done_twi
     night = nights.folder / "night"
     assert all((night / f"{job.key}.pcapng.zst").stat().st_size > 5 for job in nights.jobs(5))
     assert list(night.glob(".job-*")) == []
+
+
+def test_a_job_over_which_workers_die_is_a_result(nights: Nights) -> None:
+    deadly = nights.jobs(1, "kill -9 $(ps -o ppid= -p $$)")
+    with workers(nights.cluster, 1, 1, 1):
+        (result,) = nights.run(deadly)
+    assert result.ended is Ended.WORKER_DIED
+    assert [each.signature for each in result.findings] == ["JOB:worker-died"]
+    assert "3 workers" in result.reason
+
+
+def test_a_job_that_hangs_on_a_worker_is_bounded(nights: Nights) -> None:
+    job = nights.jobs(1, "exec sleep 300")
+    with workers(nights.cluster, 1):
+        (result,) = nights.run(job, Limits(seconds=1.0))
+    assert (result.ended, result.reason) == (Ended.BOUNDS, "more than 1 s")
+
+
+def test_a_worker_that_is_told_to_end_ends_its_job_which_is_done_elsewhere(nights: Nights) -> None:
+    once = 'echo "$JOB $$" >>"{log}"; mkdir "{folder}/once" && exec sleep 300; ' + (
+        f'cp "{RECORDING}" "$1"'
+    )
+
+    def end() -> None:
+        wait_until(lambda: bool(nights.begun()))
+        os.kill(parent(nights.begun()[0][1]), signal.SIGTERM)
+
+    with workers(nights.cluster, 1, 1):
+        ender = threading.Thread(target=end)
+        ender.start()
+        (result,) = nights.run(nights.jobs(1, once))
+        ender.join()
+    assert result.ended is Ended.DONE
+    assert len(nights.begun()) == 2
+    assert not is_running(nights.begun()[0][1])
+
+
+def test_a_worker_of_another_version_is_told_and_not_used(nights: Nights, tmp_path: Path) -> None:
+    told = tmp_path / "other/uvtrace-99.0.dist-info"
+    told.mkdir(parents=True)
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: uvtrace\nVersion: 99.0\n")
+    path = f"{tmp_path / 'other'}:{ROOT}"
+    worker = nights.cluster.worker(environment={"PYTHONPATH": path})
+    lines: list[str] = []
+    try:
+        with crew(str(nights.cluster.file), 1, warn=lines.append) as who:
+            wait_until(lambda: bool(who.client.nthreads()))
+            with pytest.raises(EnvironmentLacksError, match="no worker to use"):
+                replace(who, no_worker_s=0.1).kernels()
+    finally:
+        worker.kill()
+        worker.wait()
+    (line,) = lines
+    assert "is not used: it has uvtrace 99.0, this is" in line
