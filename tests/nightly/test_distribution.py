@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import uvtrace
 from tests.cluster_of_processes import ROOT, Processes, processes, wait_until
 from tests.nightly import workload
 from tests.nightly.nights import at
@@ -210,3 +211,21 @@ def test_a_worker_of_another_version_is_told_and_not_used(nights: Nights, tmp_pa
         worker.wait()
     (line,) = lines
     assert "is not used: it has uvtrace 99.0, this is" in line
+
+
+def test_a_store_gets_recordings_and_logs(nights: Nights) -> None:
+    store = (nights.folder / "store").as_uri()
+    jobs = nights.jobs(1, f'echo recorded; cp "{RECORDING}" "$1"')
+    with (
+        workers(nights.cluster, 1),
+        History(nights.folder / "h.db") as history,
+        nights.crew(store=store) as who,
+    ):
+        night = history.begin("m", at(1))
+        run_jobs(nights.tasks(who, jobs, store=store), night, history, who)
+        (result,) = history.results(night)
+    assert result.trace is not None
+    assert result.trace.location == f"{store}/m/1/{jobs[0].key}.pcapng.zst"
+    assert len(uvtrace.open(result.trace.location)) == len(uvtrace.open(RECORDING))
+    assert (nights.folder / f"store/m/1/{jobs[0].key}.log").read_text() == "recorded\n"
+    assert list((nights.folder / "night").rglob("*.pcapng.zst")) == []
