@@ -43,7 +43,8 @@ class Processes:
         self.file = folder / "scheduler.json"
         options = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
         self.scheduler = self.start("scheduler", *options, "--scheduler-file", str(self.file))
-        wait_until(self.file.exists)
+        # It is made, then written at once.
+        wait_until(lambda: self.file.exists() and self.file.stat().st_size > 0)
 
     def start(
         self, kind: str, *arguments: str, environment: Mapping[str, str] | None = None

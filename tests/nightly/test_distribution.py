@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,14 +24,16 @@ from tests.nightly import workload
 from tests.nightly.nights import at
 from tests.nightly.test_result import a_job
 from uvtrace.check.rules import Selection
-from uvtrace.errors import EnvironmentLacksError
+from uvtrace.cluster import connection
+from uvtrace.errors import EnvironmentLacksError, ExitCode, UsageError
+from uvtrace.nightly import crew as crew_module
 from uvtrace.nightly.crew import Crew, crew
 from uvtrace.nightly.history import History
 from uvtrace.nightly.job import Job
 from uvtrace.nightly.matrix import Checks, Limits
 from uvtrace.nightly.outcome import Ended, JobResult
-from uvtrace.nightly.scheduler import run_jobs
-from uvtrace.nightly.task import Task, site_of
+from uvtrace.nightly.scheduler import NobodyWatches, run_jobs
+from uvtrace.nightly.task import Task, site_of, with_its_files
 from uvtrace.record import kernels
 
 TRACES = Path(__file__).parents[2] / "traces"
@@ -175,6 +179,25 @@ def test_a_job_that_hangs_on_a_worker_is_bounded(nights: Nights) -> None:
     assert (result.ended, result.reason) == (Ended.BOUNDS, "more than 1 s")
 
 
+HANGING = 'echo "$JOB $$" >>"{log}"; exec sleep 300'
+
+
+def test_who_waits_no_longer_ends_what_workers_do(nights: Nights) -> None:
+    jobs = [*nights.jobs(1), *(replace(job, repetition=2) for job in nights.jobs(1, HANGING))]
+    with History(nights.folder / "h.db") as history, workers(nights.cluster, 2):
+        night = history.begin("m", at(1))
+
+        class Impatient(NobodyWatches):
+            def finished(self, result: JobResult, done: int, of: int) -> None:
+                wait_until(lambda: len(nights.begun()) == 2)
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt), nights.crew() as who:
+            run_jobs(nights.tasks(who, jobs), night, history, who, watcher=Impatient())
+        wait_until(lambda: not any(is_running(pid) for _, pid in nights.begun()), 30)
+        assert [each.key for each in history.results(night)] == [jobs[0].key]
+
+
 def test_a_worker_that_is_told_to_end_ends_its_job_which_is_done_elsewhere(nights: Nights) -> None:
     once = 'echo "$JOB $$" >>"{log}"; mkdir "{folder}/once" && exec sleep 300; ' + (
         f'cp "{RECORDING}" "$1"'
@@ -192,6 +215,49 @@ def test_a_worker_that_is_told_to_end_ends_its_job_which_is_done_elsewhere(night
     assert result.ended is Ended.DONE
     assert len(nights.begun()) == 2
     assert not is_running(nights.begun()[0][1])
+
+
+def test_a_store_gets_recordings_and_logs(nights: Nights) -> None:
+    store = (nights.folder / "store").as_uri()
+    jobs = nights.jobs(1, f'echo recorded; cp "{RECORDING}" "$1"')
+    with (
+        workers(nights.cluster, 1),
+        History(nights.folder / "h.db") as history,
+        nights.crew(store=store) as who,
+    ):
+        night = history.begin("m", at(1))
+        run_jobs(nights.tasks(who, jobs, store=store), night, history, who)
+        (result,) = history.results(night)
+    assert result.trace is not None
+    assert result.trace.location == f"{store}/m/1/{jobs[0].key}.pcapng.zst"
+    assert len(uvtrace.open(result.trace.location)) == len(uvtrace.open(RECORDING))
+    assert (nights.folder / f"store/m/1/{jobs[0].key}.log").read_text() == "recorded\n"
+    assert list((nights.folder / "night").rglob("*.pcapng.zst")) == []
+
+
+def test_who_sees_another_folder_keeps_recordings_and_says_where(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew_module, "with_its_files", of_another_machine)
+    home = nights.folder / "home"
+    worker = nights.cluster.worker(environment={"XDG_DATA_HOME": str(home)})
+    driver = nights.folder / "own.ko"
+    driver.write_bytes(b"a module")
+    jobs = [replace(job, driver=str(driver)) for job in nights.jobs(1)]
+    try:
+        (result,) = nights.run(jobs)
+    finally:
+        worker.kill()
+        worker.wait()
+    assert result.trace is not None
+    host, _, path = result.trace.location.partition(":")
+    assert (host, Path(path).is_relative_to(home)) == (socket.gethostname(), True)
+    assert Path(path).read_bytes() == RECORDING.read_bytes()
+
+
+def of_another_machine(task: Task) -> Task:
+    """A task with its files, as if the night's folder were on a machine that shares none."""
+    return with_its_files(replace(task, site=replace(task.site, token="another")))
 
 
 def test_a_worker_of_another_version_is_told_and_not_used(nights: Nights, tmp_path: Path) -> None:
@@ -213,19 +279,77 @@ def test_a_worker_of_another_version_is_told_and_not_used(nights: Nights, tmp_pa
     assert "is not used: it has uvtrace 99.0, this is" in line
 
 
-def test_a_store_gets_recordings_and_logs(nights: Nights) -> None:
-    store = (nights.folder / "store").as_uri()
-    jobs = nights.jobs(1, f'echo recorded; cp "{RECORDING}" "$1"')
+def test_nobody_who_has_the_kernel_is_one_line(nights: Nights) -> None:
+    jobs = [replace(job, release="9.9.9-none") for job in nights.jobs(1)]
     with (
         workers(nights.cluster, 1),
         History(nights.folder / "h.db") as history,
-        nights.crew(store=store) as who,
+        nights.crew(no_worker_s=10.0) as who,
     ):
         night = history.begin("m", at(1))
-        run_jobs(nights.tasks(who, jobs, store=store), night, history, who)
-        (result,) = history.results(night)
-    assert result.trace is not None
-    assert result.trace.location == f"{store}/m/1/{jobs[0].key}.pcapng.zst"
-    assert len(uvtrace.open(result.trace.location)) == len(uvtrace.open(RECORDING))
-    assert (nights.folder / f"store/m/1/{jobs[0].key}.log").read_text() == "recorded\n"
-    assert list((nights.folder / "night").rglob("*.pcapng.zst")) == []
+        who.kernels()
+        with pytest.raises(EnvironmentLacksError, match=r"no worker that has kernel 9\.9\.9-none"):
+            run_jobs(nights.tasks(who, jobs), night, history, who)
+
+
+def test_a_scheduler_that_goes_away_is_one_line_and_what_is_finished_is_kept(
+    tmp_path: Path, release: str
+) -> None:
+    with processes(tmp_path / "own", {"UVTRACE_TEST": "yes"}) as own:
+        nights = Nights(own, tmp_path, release)
+        own.worker(2)
+        jobs = [*nights.jobs(1), *(replace(job, repetition=2) for job in nights.jobs(1, HANGING))]
+
+        class Deadly(NobodyWatches):
+            def finished(self, result: JobResult, done: int, of: int) -> None:
+                wait_until(lambda: len(nights.begun()) == 2)
+                own.scheduler.kill()
+
+        with History(tmp_path / "h.db") as history, nights.crew() as who:
+            night = history.begin("m", at(1))
+            with pytest.raises(EnvironmentLacksError, match="the scheduler went away"):
+                run_jobs(nights.tasks(who, jobs), night, history, who, watcher=Deadly())
+            assert [each.key for each in history.results(night)] == [jobs[0].key]
+        # The worker has nobody to work for.
+        wait_until(lambda: not any(is_running(pid) for _, pid in nights.begun()), 60)
+
+
+@pytest.mark.parametrize("says", [b"", b"SSH-2.0-OpenSSH_9.2\r\n" * 9])
+def test_who_is_no_scheduler_is_told_within_some_seconds(
+    says: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "CONNECT_S", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            while True:
+                try:
+                    held.append(server.accept()[0])
+                    held[-1].sendall(says)
+                except OSError:
+                    return
+
+        held: list[socket.socket] = []
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        began = time.monotonic()
+        with (
+            pytest.raises(EnvironmentLacksError, match="no Dask scheduler answers") as caught,
+            crew(address, 1),
+        ):
+            pass
+        assert time.monotonic() - began < 30
+        assert caught.value.exit_code is ExitCode.ENVIRONMENT
+        server.shutdown(socket.SHUT_RDWR)
+        for each in held:
+            each.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"type": "Scheduler"}'])
+def test_what_is_no_file_of_a_scheduler_is_told(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "scheduler.json"
+    with pytest.raises(UsageError, match="neither a scheduler's address nor its file"):
+        crew(str(file), 1).__enter__()
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match="no file of a scheduler"):
+        crew(str(file), 1).__enter__()

@@ -8,6 +8,8 @@ a second.
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 import re
 import warnings
@@ -41,18 +43,20 @@ def connected(address: str) -> Iterator[Client]:
         UsageError: it is neither an address nor a file.
         EnvironmentLacksError: nobody answers there, or who does is no Dask scheduler.
     """
-    where = _where(address)
+    place = _place(address)
     import distributed
 
     _be_quiet()
     try:
+        # The client itself waits for ever for who takes a call and says nothing.
+        asyncio.run(asyncio.wait_for(_identity(place), CONNECT_S))
         with warnings.catch_warnings():
             # Of versions that differ only those of uvtrace matter, and they are looked at.
             warnings.simplefilter("ignore")
             client = distributed.Client(
-                **where, timeout=CONNECT_S, set_as_default=False, name="uvtrace"
+                place, timeout=CONNECT_S, set_as_default=False, name="uvtrace"
             )
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, MemoryError) as error:
         raise EnvironmentLacksError(
             f"no Dask scheduler answers within {CONNECT_S:g} s",
             where=address,
@@ -64,12 +68,31 @@ def connected(address: str) -> Iterator[Client]:
         client.close(timeout=CONNECT_S)
 
 
-def _where(address: str) -> dict[str, str]:
+async def _identity(address: str) -> object:
+    """What a scheduler tells of itself."""
+    from distributed import Security
+    from distributed.comm import connect
+
+    arguments = Security().get_connection_args("client")
+    comm = await connect(address, timeout=CONNECT_S, **arguments)
+    try:
+        await comm.write({"op": "identity", "reply": True})
+        return await comm.read()
+    finally:
+        comm.abort()
+
+
+def _place(address: str) -> str:
+    """The address of a scheduler, which may be told by its file."""
     if _ADDRESS.fullmatch(address):
-        return {"address": address}
-    if not Path(address).is_file():
-        raise UsageError("neither a scheduler's address nor its file", where=address, hint=_HINT)
-    return {"scheduler_file": address}
+        return address
+    try:
+        return str(json.loads(Path(address).read_bytes())["address"])
+    except FileNotFoundError:
+        message = "neither a scheduler's address nor its file"
+    except (OSError, ValueError, LookupError, TypeError):
+        message = "no file of a scheduler"
+    raise UsageError(message, where=address, hint=_HINT)
 
 
 @contextmanager
