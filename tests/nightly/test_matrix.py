@@ -101,6 +101,15 @@ def test_every_section_is_read(tmp_path: Path) -> None:
     assert matrix.expected[1].origin.endswith("matrix.toml:39")
 
 
+@pytest.mark.parametrize("kind", ["trace:my/run.pcapng", "model:my/nic.py"])
+def test_a_device_s_file_is_found_from_the_matrix_s_folder(kind: str, tmp_path: Path) -> None:
+    written(tmp_path)
+    name = kind.partition(":")[2]
+    (tmp_path / name).write_bytes(b"")
+    device = read(tmp_path, DOCUMENT.replace("qemu:e1000", f"{kind},mac=1", 1)).devices[0]
+    assert device.spec == f"{kind.partition(':')[0]}:{tmp_path / name},mac=1"
+
+
 def test_jobs_are_the_combinations_that_the_devices_name(tmp_path: Path) -> None:
     assert list(jobs(tmp_path)) == [
         "6.1/e1000/network/1",
@@ -180,6 +189,8 @@ def test_what_does_not_change_the_jobs_does_not_change_digests(tmp_path: Path) -
         ("timeout_s = 30", "timeout = 30", "matrix.toml:23: 'timeout' is not known here"),
         ('"qemu:e1000"', '"qemu:"', "matrix.toml:8: qemu:: not a device"),
         ('spec = "qemu:e1000"\n', "", "matrix.toml:7: spec is missing"),
+        ('"qemu:e1000"', '"trace:run.pcapng"', "matrix.toml:8: there is no file run.pcapng"),
+        ('"qemu:e1000"', '"model:mine.py"', "matrix.toml:8: there is no file mine.py"),
         ("my/e1000.ko", "e1001.ko", "matrix.toml:9: there is no file e1001.ko"),
         ('"6.12" = "my', '"6.13" = "my', "matrix.toml:9: '6.13' is not known here"),
         ('["6.1"]', '["6.2"]', "matrix.toml:15: '6.2' is not in kernels"),

@@ -237,7 +237,7 @@ def _device(
     table.understood("spec", lambda: spec.parse(text))
     return Device(
         name=name,
-        spec=text,
+        spec=_from_folder(table, text),
         drivers=_drivers(table, kernels),
         memory=table.flag("memory"),
         setup=table.flag("setup", True),
@@ -246,6 +246,15 @@ def _device(
         workloads=_of(table, "workloads", workloads),
         kernels=_of(table, "kernels", kernels),
     )
+
+
+def _from_folder(table: Table, text: str) -> str:
+    """A device whose file, if it names one, is found from the matrix's folder."""
+    kind, _, rest = text.partition(":")
+    name, comma, options = rest.partition(",")
+    if kind == "trace" or (kind == "model" and name.endswith(".py")):
+        return f"{kind}:{_file(table, 'spec', name)}{comma}{options}"
+    return text
 
 
 def _of(table: Table, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
