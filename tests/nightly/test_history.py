@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import datetime
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,18 @@ def test_several_may_open_a_new_history_at_once(database: str) -> None:
     for thread in threads:
         thread.join(60)
     assert errors == []
+
+
+def test_a_new_history_waits_for_another_that_writes(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    with closing(sqlite3.connect(path, check_same_thread=False)) as other:
+        other.execute("CREATE TABLE other (value)")
+        other.execute("BEGIN IMMEDIATE")
+        done = threading.Timer(0.3, other.rollback)
+        done.start()
+        with History(path) as mine:
+            assert mine.begin("m", at(1)).matrix == "m"
+        done.join()
 
 
 def test_a_result_comes_back_as_it_was(history: History) -> None:

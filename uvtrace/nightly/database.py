@@ -96,11 +96,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # Python's sqlite3 begins transactions late, and never before tables are made: we begin them.
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # At once for writing: a reader that becomes a writer later would not wait, but fail.
+    # At once for writing: a reader that becomes a writer later would not wait, but fail. For the
+    # same reason the journal stays as it is: the change to WAL is made by a reader become writer.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 

@@ -11,19 +11,30 @@ import hashlib
 import os
 import posixpath
 import re
+import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from uvtrace.errors import EnvironmentLacksError, InputError, UsageError, UvtraceError
+from uvtrace.errors import EnvironmentLacksError, InputError, UsageError
 from uvtrace.record.cache import cache_directory
 from uvtrace.trace.texts import printable
 
 KEEP_BYTES: Final = 4 << 30
 """What is fetched is kept up to here; then what was used longest ago goes."""
+_ERRORS: Final = (
+    ("aiohttp", "ClientError"),
+    ("azure.core.exceptions", "AzureError"),
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("gcsfs.retry", "HttpError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+    ("paramiko", "SSHException"),
+)
+"""Errors that packages raise which reach stores, by module, where they are no OSError."""
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -69,13 +80,11 @@ def put(file: Path, url: str) -> None:
     partial = f"{path}.{uuid.uuid4().hex}.part"
     with _told(url):
         system.makedirs(posixpath.dirname(path), exist_ok=True)
-        try:
+        with ExitStack() as undo:
+            undo.callback(_remove, system, partial)
             system.put_file(str(file), partial)
             system.mv(partial, path)
-        except BaseException:
-            if system.exists(partial):
-                system.rm_file(partial)
-            raise
+            undo.pop_all()
 
 
 def require_store(url: str) -> None:
@@ -125,14 +134,24 @@ def _is_here(system: Any) -> bool:
     return isinstance(system, LocalFileSystem)
 
 
+def _remove(system: Any, path: str) -> None:
+    if system.exists(path):
+        system.rm_file(path)
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What may go wrong on the way to a store: with fsspec, and with what it is reached by."""
+    loaded = [(sys.modules.get(module), name) for module, name in _ERRORS]
+    # A store that can only be read raises NotImplementedError when it is written to.
+    return (OSError, NotImplementedError, *(getattr(each, name) for each, name in loaded if each))
+
+
 @contextmanager
 def _told(url: str) -> Iterator[None]:
     """Turns what goes wrong on the way into one line."""
     try:
         yield
-    except (UvtraceError, ImportError, ValueError):
-        raise
-    except Exception as error:  # every kind of store raises errors of its own
+    except _errors() as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InputError(
             f"cannot reach it: {printable(str(reason).splitlines()[0])}", path=shown(url)
