@@ -26,6 +26,8 @@ from uvtrace.trace import trace as trace_module
 from uvtrace.trace.layout import FUNCTION_NONE
 from uvtrace.trace.trace import Trace, open_bytes, open_trace
 
+RECORDING = Path(__file__).parents[2] / "traces/nvme-6.12.pcapng.zst"
+
 
 def story(count: int = 10) -> Story:
     told = Story()
@@ -265,6 +267,18 @@ def test_a_file_gone_through_in_small_steps_is_the_same(
     assert np.array_equal(stepped.records, whole.records)
     assert stepped.functions == whole.functions
     assert str(stepped.damage) == str(whole.damage) != "None"
+
+
+@pytest.mark.parametrize("cut", [1, 100, 200])
+def test_a_file_that_ends_too_early_still_tells_of_itself(cut: int) -> None:
+    whole = open_trace(RECORDING)
+    content = zstandard.ZstdDecompressor().decompressobj().decompress(RECORDING.read_bytes())
+    broken = open_bytes(content[:-cut])
+    assert broken.damage is not None
+    assert len(broken) < len(whole)
+    assert broken.metadata.session == whole.metadata.session != {}
+    assert broken.metadata.symbols == whole.metadata.symbols != {}
+    assert broken.snapshot_rows().tolist() == whole.snapshot_rows().tolist() != []
 
 
 def test_memory_that_is_no_file_s_is_not_given_back() -> None:

@@ -107,7 +107,7 @@ def locate(  # type: ignore[no-untyped-def]
     n, n_sections, n_interfaces = kept[0], kept[1], kept[2]
     foreign, noted, moved, first_interface = kept[3], kept[4], kept[5], kept[6]
     big = kept[7] != 0
-    at, telling = kept[8], kept[TOLD]
+    at = kept[8]
     step = (at + _STEP_BYTES - 1) // _STEP_BYTES
     while at < min(size, until) and n < last:
         while step < len(states) and at >= step * _STEP_BYTES:
@@ -178,9 +178,10 @@ def locate(  # type: ignore[no-untyped-def]
                 if not simple and total > 32 + ((captured + 3) & ~3):
                     noted += 1
                 of = (words[data >> 2] >> 8) & 0xFF
-                if (of >= _SNAPSHOT or of == _MODULE_LOAD) and telling < len(told):
-                    told[telling] = n << 8 | of
-                    telling += 1
+                if (of >= _SNAPSHOT or of == _MODULE_LOAD) and kept[TOLD] < len(told):
+                    # Noted at once: what was told counts also where the file ends inside a block.
+                    told[kept[TOLD]] = n << 8 | of
+                    kept[TOLD] += 1
                 if first <= n < first + len(packets):
                     packets[n - first] = data | simple
                 n += 1
@@ -190,7 +191,7 @@ def locate(  # type: ignore[no-untyped-def]
         states[step, 6], states[step, 7], states[step, 8] = first_interface, big, at
         step += 1
     _note(kept, n, n_sections, n_interfaces, foreign, noted, moved)
-    kept[6], kept[7], kept[8], kept[TOLD] = first_interface, big, at, telling
+    kept[6], kept[7], kept[8] = first_interface, big, at
     return n, n_sections, n_interfaces, foreign, noted, moved, _CLEAN, at
 
 
