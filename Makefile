@@ -11,8 +11,7 @@ SOURCES := $(wildcard uvtrace checkers devices reports tests benchmarks tools tr
 # pytest's arguments, for example: make test PYTEST="-k ring"
 PYTEST  ?=
 # Processes that share the tests: one for the VMs, which follow one another, the others for the rest.
-# None by default: two tests failed, once, that pass when they have the machine to themselves.
-WORKERS ?= 0
+WORKERS ?= 2
 SHARED  := -n $(WORKERS) --no-loadscope-reorder
 
 .PHONY: help venv packages demo test test-long unit bench kmod kmod-check dkms docs lint format traces \

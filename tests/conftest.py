@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.report.browser import Browser, chromium
 from uvtrace.check.native import store
@@ -26,7 +27,13 @@ def own_store_of_code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 
 def pytest_configure() -> None:
-    """What a shell starts in the background ignores SIGINT; tests that interrupt need it heard."""
+    """No test fails because the machine is busy; those that interrupt are heard.
+
+    What a shell starts in the background ignores SIGINT.
+    """
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("busy", deadline=None, suppress_health_check=slow)
+    settings.load_profile("busy")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
