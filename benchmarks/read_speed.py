@@ -174,7 +174,7 @@ def others(path: Path, count: int) -> list[tuple[str, int, float]]:
 def first_use_s(path: Path, cache: Path) -> tuple[float, float]:
     """Wall and CPU seconds from starting Python to columns in hand, with this code cache."""
     code = "import sys, uvtrace; uvtrace.open(sys.argv[1]).columns()"
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code, str(path)], check=True, env=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

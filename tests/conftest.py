@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.report.browser import Browser, chromium
-from uvtrace.check.native import store
+from uvtrace.loops import store
 
 if TYPE_CHECKING:
     from tests.sharing_out import SharingOut
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_store_of_code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def own_store_of_code(pytestconfig: pytest.Config) -> Iterator[None]:
     """What tests compile is kept from one to the next, and not where the user's is."""
-    folder = tmp_path_factory.mktemp("code")
+    folder = pytestconfig.cache.mkdir("code")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "_folder", lambda: folder)
         yield

@@ -16,9 +16,9 @@ from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import record
 from uvtrace.check.expression import NumberColumn
 from uvtrace.check.loss import Losses
-from uvtrace.check.native import code, store
 from uvtrace.check.native.access import How
 from uvtrace.check.program import Program
+from uvtrace.loops import code, store
 from uvtrace.trace.layout import make_records
 
 ONE = NumberColumn("one", np.int16, "a number", unknown=-1)

@@ -83,7 +83,7 @@ def test_the_first_check_tells_of_it_on_stderr_and_the_second_does_not(
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-c", _COMMAND, "check", str(clean)],
-            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "compiled")},
+            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
             capture_output=True,
             text=True,
             check=True,

@@ -17,12 +17,14 @@ from uvtrace.check.expression import Truth
 from uvtrace.check.flat import Flat
 from uvtrace.check.followers import Asked, Follower, Key, Marked
 from uvtrace.check.layout import Layout
-from uvtrace.check.native import function, plan, store
+from uvtrace.check.native import function, plan
 from uvtrace.check.native.access import How, address_of
-from uvtrace.check.native.code import Code, compiled, loaded, processor
 from uvtrace.check.native.function import Argument, Column, Sizes, assembly_of, walk_assembly
 from uvtrace.check.native.plan import Output, What, planned
+from uvtrace.check.native.sources import sources
 from uvtrace.check.program import Program
+from uvtrace.loops import store
+from uvtrace.loops.code import Code, compiled, loaded, processor
 
 _WORD: Final = np.dtype(np.int64).itemsize
 _NO_COLUMNS: Final[Mapping[str, int]] = {}
@@ -160,7 +162,7 @@ class Rules:
 
     def columns_of(self, kind: int) -> tuple[str, ...]:
         """The columns that the rules about events of a kind depend on."""
-        key = store.key_of(self.digest, kind)
+        key = store.key_of(sources(), self.digest, kind)
         kept = store.load(key)
         if kept is None:
             kept = json.dumps(self.outputs(kind).flat.columns()).encode()
@@ -211,7 +213,8 @@ class OfKind:
 
     def _made(self, columns: dict[str, Column]) -> bytes:
         digest, places = self._rules.digest, tuple(columns.values())
-        key = store.key_of(processor(), digest, self._kind, self._rules.functions, places)
+        made_of = (sources(), processor(), digest)
+        key = store.key_of(*made_of, self._kind, self._rules.functions, places)
         kept = store.load(key)
         if kept is None:
             counters, text = self._written(columns)
@@ -403,7 +406,7 @@ class ByKind:
 
 def _walk() -> Code:
     """The function that calls those of the kinds, record by record."""
-    key = store.key_of(processor(), function.WALK)
+    key = store.key_of(sources(), processor(), function.WALK)
     code = store.load(key)
     if code is None:
         code = compiled(walk_assembly())

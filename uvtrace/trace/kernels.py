@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compiled loops of the reader.
 
-Importing this module imports numba (about half a second); it is imported when a file is read, not
-before. The machine code is cached beside this file (or where ``NUMBA_CACHE_DIR`` says), so that
-only the first use after an installation compiles.
+Only the first use after an installation compiles them, see :mod:`uvtrace.loops`.
 
 Every block of a pcapng file begins at a multiple of 4 bytes, so the file is seen as 32-bit words.
 Headers are in the section's byte order; records are always little-endian.
@@ -14,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from uvtrace.loops.loop import loop, making_loop, step
 from uvtrace.trace.enums import Kind
 from uvtrace.trace.locations import STEP_BYTES
 from uvtrace.trace.stops import Stop
@@ -42,10 +40,12 @@ _SHORT_PACKET = int(Stop.SHORT_PACKET)
 _TOO_MANY_INTERFACES = int(Stop.TOO_MANY_INTERFACES)
 _TOO_MANY_SECTIONS = int(Stop.TOO_MANY_SECTIONS)
 
-_compiled: Any = njit(cache=True, nogil=True)
+_compiled: Any = loop
+_step: Any = step
+_making: Any = making_loop
 
 
-@njit(cache=True, nogil=True, inline="always")
+@_step
 def _word(words, at, big):  # type: ignore[no-untyped-def]
     """The header word at byte ``at``, as a signed 64-bit number."""
     word = np.int64(words[at >> 2])
@@ -54,14 +54,14 @@ def _word(words, at, big):  # type: ignore[no-untyped-def]
     return ((word & 0xFF) << 24) | ((word & 0xFF00) << 8) | ((word >> 8) & 0xFF00) | (word >> 24)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@_step
 def _half(words, at, big):  # type: ignore[no-untyped-def]
     """The 16 bits at byte ``at`` (a multiple of 4) of a header."""
     word = _word(words, at, big)
     return word >> 16 if big else word & 0xFFFF
 
 
-@njit(cache=True, nogil=True, inline="always")
+@_step
 def _note(state, n, n_sections, n_interfaces, foreign, noted, moved):  # type: ignore[no-untyped-def]
     """What a pass has counted."""
     state[0], state[1], state[2] = n, n_sections, n_interfaces
@@ -279,7 +279,7 @@ def split(  # type: ignore[no-untyped-def]
         duration_ns[i] = words[at + 21]
 
 
-@_compiled
+@_making
 def with_options(words, packets, big):  # type: ignore[no-untyped-def]
     """Which of ``packets`` (all of one byte order) carry options."""
     found = np.zeros(len(packets), np.bool_)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from uvtrace.check.compiled import copy_row, loop, rare_step, step
 from uvtrace.check.pcie.messages import End, Events
 from uvtrace.check.pcie.ordering import Passing, pair_facts
 
@@ -70,11 +70,13 @@ def as_rows(events: Events) -> NDArray[np.int64]:
     return rows
 
 
-_compiled: Any = njit(cache=True, nogil=True)
-_facts_of_pair: Any = njit(cache=True, nogil=True, inline="always")(pair_facts)
+_compiled: Any = loop
+_step: Any = step
+_called: Any = rare_step
+_facts_of_pair: Any = step(pair_facts)
 
 
-@_compiled
+@_step
 def _facts(later, earlier):  # type: ignore[no-untyped-def]
     """The facts of a pair of rows (conventional PCI bridges have no place in a trace)."""
     return _facts_of_pair(
@@ -86,7 +88,7 @@ def _facts(later, earlier):  # type: ignore[no-untyped-def]
     )
 
 
-@_compiled
+@_called
 def _find(table, count, message):  # type: ignore[no-untyped-def]
     """The oldest row in flight that is the same message; -1 none."""
     for k in range(count):
@@ -102,15 +104,15 @@ def _find(table, count, message):  # type: ignore[no-untyped-def]
     return -1
 
 
-@_compiled
+@_called
 def _remove(table, count, at):  # type: ignore[no-untyped-def]
     """Take a row out, keeping the order."""
     for k in range(at, count - 1):
-        table[k] = table[k + 1]
+        copy_row(table, k, table, k + 1)
     return count - 1
 
 
-@_compiled
+@_called
 def _release(table, count, at, time_ns, passing):  # type: ignore[no-untyped-def]
     """The row ``at`` no longer stands in the way of younger ones."""
     gone = table[at]
@@ -124,7 +126,7 @@ def _release(table, count, at, time_ns, passing):  # type: ignore[no-untyped-def
                 row[_FREE_NS] = time_ns
 
 
-@_compiled
+@_called
 def _held_by(table, count, at, time_ns, passing, patience_ns, life_ns):  # type: ignore[no-untyped-def]
     """The first younger row that should long have passed row ``at``; -1 none.
 
@@ -143,7 +145,7 @@ def _held_by(table, count, at, time_ns, passing, patience_ns, life_ns):  # type:
     return -1
 
 
-@_compiled
+@_called
 def _passed_by(message, table, at, passing, label, rules):  # type: ignore[no-untyped-def]
     """What a delivered message has passed of the rows before ``at``, and must not have.
 
@@ -170,7 +172,7 @@ def _passed_by(message, table, at, passing, label, rules):  # type: ignore[no-un
     return rule, clause, passed, count
 
 
-@_compiled
+@_called
 def _issue(message, table, count, time_ns, passing):  # type: ignore[no-untyped-def]
     """Put a message in flight, behind all others."""
     blockers = 0
@@ -178,13 +180,14 @@ def _issue(message, table, count, time_ns, passing):  # type: ignore[no-untyped-
         row = table[k]
         if row[_CHANNEL] == message[_CHANNEL]:
             blockers += passing[message[_CLASS], row[_CLASS], _facts(message, row)] != _MUST
-    table[count] = message
+    for column in range(FIELDS):
+        table[count, column] = message[column]
     table[count, _BLOCKERS] = blockers
     table[count, _FREE_NS] = time_ns
     return count + 1
 
 
-@_compiled
+@_called
 def _drop_function(table, count, function, time_ns, passing):  # type: ignore[no-untyped-def]
     """Take everything of a function out of flight."""
     for k in range(count - 1, -1, -1):
@@ -194,7 +197,7 @@ def _drop_function(table, count, function, time_ns, passing):  # type: ignore[no
     return count
 
 
-@_compiled
+@_called
 def _deliver(  # type: ignore[no-untyped-def]
     message, table, at, count, time_ns, passing, label, rules, patience_ns, life_ns, out
 ):

@@ -11,7 +11,7 @@ import pytest
 import uvtrace
 from tests.story import Story
 from uvtrace.check import judging
-from uvtrace.check.native import store
+from uvtrace.loops import store
 
 
 @pytest.fixture

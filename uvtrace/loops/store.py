@@ -19,16 +19,17 @@ _MOST: Final = 4096
 """Entries that are kept; each is some kilobytes. Beyond, those that were made first go."""
 
 
-_OTHERS: Final = ("by_kind.py", "flat.py", "followers.py", "keys.py", "layout.py")
-"""What makes the code, too."""
-
-
 def key_of(*parts: object) -> str:
     """The name of an entry, another one wherever a part is."""
-    digest = hashlib.sha256(_sources())
+    digest = hashlib.sha256()
     for part in parts:
         digest.update(b"\0" + repr(part).encode())
     return digest.hexdigest()
+
+
+def is_there() -> bool:
+    """Whether anything can be kept."""
+    return _folder() is not None
 
 
 def load(key: str) -> bytes | None:
@@ -76,10 +77,9 @@ def _folder() -> Path | None:
 
 
 @cache
-def _sources() -> bytes:
-    """A digest of what makes the code."""
-    here = Path(__file__).parent
+def digest_of(*paths: Path) -> str:
+    """A digest of files, in this order."""
     digest = hashlib.sha256()
-    for path in (*sorted(here.glob("*.py")), *(here.parent / name for name in _OTHERS)):
-        digest.update(path.read_bytes())
-    return digest.digest()
+    for path in paths:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

@@ -12,8 +12,6 @@ import llvmlite.binding as llvm
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.native.access import address_of
-
 _EFFORT: Final = 2
 """How hard the code generator tries: as by default. What passes over the assembly language would
 find is written as they would leave it; they take longer than all the rest, and gain nothing."""
@@ -30,8 +28,23 @@ class Code:
         self._call: Callable[[int], None] = _SIGNATURE(self.address)
 
     def __call__(self, arguments: NDArray[np.int64]) -> None:
-        """Call it; see :class:`uvtrace.check.native.function.Argument`."""
-        self._call(address_of(arguments))
+        """Call it with the address of an array."""
+        self._call(arguments.ctypes.data)
+
+
+class Linker:
+    """Loads one object file after another; it owns the memory of their code."""
+
+    def __init__(self) -> None:
+        # It owns the machine that it is given, too.
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
+
+    def address_of(self, name: str, content: bytes) -> int:
+        """Load an object file; where a function of it lies."""
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(content))
+        self._engine.finalize_object()
+        address: int = self._engine.get_function_address(name)
+        return address
 
 
 def loaded(objects: Mapping[str, bytes]) -> dict[str, Code]:
@@ -54,7 +67,12 @@ def compiled(assembly: str) -> bytes:
     module = llvm.parse_assembly(assembly)
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
-    made: bytes = machine.emit_object(module)
+    return object_of(module)
+
+
+def object_of(module: Any) -> bytes:
+    """An object file of a module."""
+    made: bytes = _machine().emit_object(module)
     return made
 
 

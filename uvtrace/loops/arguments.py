@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a loop is given: of which types it is, and the numbers that compiled code takes for it.
+
+The numbers are those of numba's calling convention: a tuple is the sequence of what it consists
+of, an array the owner of its memory and the object (both unused, as nothing is counted), how many
+elements, bytes of one, the address, its shape and its strides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+_LAYOUT: Final = 0x0001 | 0x0002 | 0x0100 | 0x0400
+"""Of numpy's flags those of C's and Fortran's order, of alignment and of being writeable."""
+_WORD: Final = 1 << 64
+
+
+class UnusualArgumentError(TypeError):
+    """A loop is given what only numba can take apart."""
+
+
+def taken_apart(arguments: Sequence[Any], numbers: list[int]) -> tuple[Hashable, ...]:
+    """Append what compiled code takes for arguments to ``numbers``.
+
+    Returns:
+        Their types: what the code depends on, and nothing that differs between two processes.
+
+    Raises:
+        UnusualArgumentError: there is one that is neither an array, a number, a truth nor a tuple
+            of such.
+    """
+    return tuple([_apart(each, numbers) for each in arguments])
+
+
+def _apart(value: Any, numbers: list[int]) -> Hashable:
+    if isinstance(value, np.ndarray):
+        at = value.ctypes.data
+        numbers += (0, 0, value.size, value.itemsize, at, *value.shape, *value.strides)
+        return value.dtype, value.ndim, value.flags.num & _LAYOUT
+    if isinstance(value, tuple):
+        return type(value), taken_apart(value, numbers)
+    kind = type(value)
+    if kind is bool or kind is np.bool_:
+        numbers.append(int(value))
+        return "truth"
+    if kind is int or kind is np.int64 or kind is np.uint64:
+        return _number(int(value), numbers, unsigned=kind is np.uint64)
+    raise UnusualArgumentError(kind.__name__)
+
+
+def _number(value: int, numbers: list[int], unsigned: bool) -> Hashable:
+    if not -(_WORD >> 1) <= value < _WORD:
+        raise UnusualArgumentError("a number of more than 64 bits")
+    large = value >= _WORD >> 1
+    numbers.append(value - _WORD if large else value)
+    return "word" if large or unsigned else "number"

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How numba compiles :func:`uvtrace.loops.loop.fetch`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, overload
+
+from uvtrace.loops.loop import fetch
+
+_CACHE_LINE: Final = 64
+
+
+def _fetch_code(typing_context: Any, array: Any, index: Any) -> Any:
+    """Ask for an element of an array, all of it, before it is needed."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        of, number = signature.args[0], arguments[1]
+        view = context.make_array(of)(context, builder, arguments[0])
+        places: Any = cgutils
+        place = places.get_item_pointer(context, builder, of, view, [number], wraparound=False)
+        pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        shape = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer], shape)
+        begin = builder.bitcast(place, pointer)
+        size = context.get_abi_sizeof(context.get_data_type(of.dtype))
+        for line in range(0, size, _CACHE_LINE):
+            at = builder.gep(begin, [word(line)])
+            builder.call(prefetch, [at, word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), code
+
+
+_fetch: Any = intrinsic(_fetch_code)
+
+
+@overload(fetch, jit_options={"forceinline": True})
+def _compiled_fetch(array: Any, index: Any) -> Any:
+    def code(array: Any, index: Any) -> None:
+        _fetch(array, index)
+
+    return code
