@@ -20,3 +20,5 @@ echo "installing uvtrace and its libraries into $venv" >&2
 "$venv/bin/pip" install --quiet --disable-pip-version-check --editable '.[dev]'
 # The build leaves this behind; it would be found first from here, and grow stale.
 rm -rf uvtrace.egg-info
+# Else every process compiles it again, where PYTHONDONTWRITEBYTECODE is set.
+"$venv/bin/python" -m compileall -q uvtrace checkers devices reports

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import importlib.util
 import traceback
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,9 +19,15 @@ from typing import Any
 from uvtrace.errors import EnvironmentLacksError, InputError, UvtraceError
 
 
+@cache
+def installed() -> Any:
+    """What all packages declare, to be asked by ``select``; to look through them takes long."""
+    return entry_points()
+
+
 def names(group: str) -> tuple[str, ...]:
     """The names declared in an entry-point group, sorted, without importing anything."""
-    return tuple(sorted({entry.name for entry in entry_points(group=group)}))
+    return tuple(sorted({entry.name for entry in installed().select(group=group)}))
 
 
 def load(group: str, name: str | None = None) -> list[Any]:
@@ -29,7 +36,8 @@ def load(group: str, name: str | None = None) -> list[Any]:
     Raises:
         EnvironmentLacksError: an installed pack cannot be imported; the message names it.
     """
-    found = entry_points(group=group) if name is None else entry_points(group=group, name=name)
+    found: EntryPoints = installed().select(group=group)
+    found = found if name is None else found.select(name=name)
     return [_load(entry) for entry in sorted(found, key=lambda entry: (entry.name, entry.value))]
 
 

@@ -45,7 +45,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         EntryPoint("tiny", "tests.device.tiny:Tiny", "uvtrace.models"),
         EntryPoint("broken", "tests.device.nowhere:Tiny", "uvtrace.models"),
     ]
-    monkeypatch.setattr(packs, "entry_points", lambda **of: EntryPoints(entries).select(**of))
+    monkeypatch.setattr(packs, "installed", lambda: EntryPoints(entries))
 
 
 @pytest.mark.usefixtures("installed")

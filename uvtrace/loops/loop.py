@@ -135,7 +135,14 @@ def _described(value: Hashable) -> str:
     """Types, as they are called in every process."""
     if isinstance(value, tuple):
         return f"({','.join(map(_described, value))})"
+    if isinstance(value, np.dtype):
+        return _of_elements(value)
     return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else repr(value)
+
+
+@cache
+def _of_elements(dtype: np.dtype[Any]) -> str:
+    return repr(dtype)
 
 
 @cache
