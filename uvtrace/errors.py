@@ -88,3 +88,8 @@ class InputError(UvtraceError):
         if offset is not None:
             where += f", byte {offset}"
         super().__init__(what, where=where, hint=hint)
+
+
+def unreadable(path: str | os.PathLike[str], error: OSError) -> InputError:
+    """A file that the system does not let us read."""
+    return InputError(f"cannot read it: {error.strerror}", path=path)

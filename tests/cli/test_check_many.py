@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.running import Outcome, run
 from tests.cluster_of_processes import Processes, processes
+from uvtrace.cli.compiling import TEXT
 from uvtrace.cluster import judging
 from uvtrace.cluster.judge import Case, Judged, Rulebook, with_state
 from uvtrace.cluster.judging import in_processes
@@ -37,10 +38,10 @@ def runs(tmp_path: Path) -> list[Path]:
 
 
 def judged(*arguments: object) -> Outcome:
-    """What a check says, but for how long it took."""
+    """What a check says, but for how long it took, and that it compiled, if it was the first."""
     outcome = run("check", *arguments, "--format", "json")
     out = re.sub(r'"seconds": [0-9.e-]+', '"seconds": 0', outcome.out)
-    return Outcome(outcome.code, out, outcome.err)
+    return Outcome(outcome.code, out, outcome.err.replace(f"{TEXT}\n", ""))
 
 
 def test_several_processes_say_what_one_says(runs: list[Path]) -> None:

@@ -56,6 +56,17 @@ def test_the_help_imports_no_library_that_is_slow() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
+def test_a_recording_that_is_not_there_is_told_of_before_what_judges_is_imported() -> None:
+    code = (
+        "import sys; from uvtrace.cli.main import exit_code_of;"
+        "code = exit_code_of(['check', 'nowhere.pcapng']);"
+        "sys.exit(code if 'numpy' not in sys.modules else 'numpy is imported')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 3
+    assert done.stderr == "uvtrace: nowhere.pcapng: cannot read it: No such file or directory\n"
+
+
 def test_the_version_is_told() -> None:
     assert run("--version").out.startswith("uvtrace 0.")
 

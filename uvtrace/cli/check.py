@@ -3,31 +3,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Final
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from uvtrace import packs
-from uvtrace.check.page import PLAIN, Page, Renderer
-from uvtrace.check.requirement import unmet
-from uvtrace.check.results import Results, Suppression
-from uvtrace.check.rules import Selection, parse_ids
-from uvtrace.check.suppression import suppressed
-from uvtrace.check.suppression_file import read_suppressions
 from uvtrace.cli.compiling import compiling_told
 from uvtrace.cli.judging import contract_option, pack_option, registers_option
 from uvtrace.cli.nightly_common import SCHEDULER
-from uvtrace.cluster.judge import Case, Judged, Rulebook, judged, judgement, loaded
-from uvtrace.errors import ExitCode, UsageError
-from uvtrace.trace.texts import printable
-
-_WORTH_A_PROCESS: Final = 4
-"""So many recordings, most of them small, take as long as another process to begin."""
+from uvtrace.cli.there import require_there
 
 
 @click.command(name="check")
@@ -77,22 +61,7 @@ _WORTH_A_PROCESS: Final = 4
 )
 @click.option("--scheduler", metavar="ADDRESS", help=SCHEDULER)
 @click.option("-o", "--output", metavar="FILE", help="Write the result here instead of to stdout.")
-def command(
-    runs: tuple[str, ...],
-    select: str | None,
-    ignore: str | None,
-    require: str | None,
-    suppressions: str | None,
-    format_name: str,
-    pack_paths: tuple[str, ...],
-    registers: str | None,
-    contract_name: str | None,
-    baselines: tuple[str, ...],
-    with_facts: bool,
-    jobs: int | None,
-    scheduler: str | None,
-    output: str | None,
-) -> int:
+def command(runs: tuple[str, ...], **options: Any) -> int:
     """Judge recordings by the rules.
 
     Exits with 0 if nothing failed, with 1 if a rule of severity error did.
@@ -104,106 +73,14 @@ def command(
       uvtrace check *.pcapng.zst --suppressions known.toml --format junit -o result.xml
       uvtrace check *.pcapng.zst --scheduler tcp://host:8786
     """
-    click.get_current_context().with_resource(compiling_told())
-    render = _renderer(format_name)
-    book = Rulebook(
-        packs=pack_paths,
-        registers=registers or "",
-        contract=contract_name or "",
-        baselines=baselines,
-    )
-    known = {rule.id for rule in loaded(book).rules}
-    selection = Selection(parse_ids(select, known), parse_ids(ignore, known))
-    required = parse_ids(require, known)
-    accepted = read_suppressions(suppressions, known) if suppressions else ()
-    cases = [Case(run=run, book=book, selection=selection, with_facts=with_facts) for run in runs]
-    outcomes = _judged(cases, scheduler, jobs)
-    results, code = _told(outcomes)
-    judged = _suppress(results, accepted)
-    _write(render(judged, _page(output)), output)
-    lines = unmet(judged, required)
-    for line in lines:
-        click.echo(f"uvtrace: required: {printable(line)}", err=True)
-    if code is not ExitCode.OK:
-        return code
-    passed = all(result.ok for result in judged) and not lines
-    return ExitCode.OK if passed else ExitCode.FAILED
+    context = click.get_current_context()
+    # What judges takes longer to import than to see that there is nothing to be judged. Of
+    # options that make no sense, which only it can tell, the user hears first.
+    if len(runs) == 1 and all(
+        context.get_parameter_source(name) is ParameterSource.DEFAULT for name in options
+    ):
+        require_there(runs[0])
+    from uvtrace.cli.checking import Asked, checked
 
-
-def _renderer(name: str) -> Renderer:
-    there = packs.names("uvtrace.reports")
-    if name not in there:
-        raise UsageError(
-            f"no renderer for the format {name!r} is installed",
-            hint=f"there are {', '.join(there)}",
-        )
-    render: Renderer = packs.load("uvtrace.reports", name)[0]
-    return render
-
-
-def _judged(cases: Sequence[Case], scheduler: str | None, jobs: int | None) -> Sequence[Judged]:
-    """What judging each recording came to, in the order given."""
-    if scheduler is None and len(cases) == 1:
-        # An error in the only one is the command's.
-        return [judgement(cases[0])]
-    if scheduler is None:
-        jobs = jobs or max(1, min(_cpus(), len(cases) // _WORTH_A_PROCESS))
-        if jobs == 1:
-            return [judged(case) for case in cases]
-        from uvtrace.cluster.judging import in_processes
-
-        return in_processes(cases, min(jobs, len(cases)))
-    from uvtrace.cluster.judging import on_cluster
-
-    return on_cluster(cases, scheduler, _warn)
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-
-
-def _told(outcomes: Sequence[Judged]) -> tuple[list[Results], ExitCode]:
-    """The judgements; a recording that cannot be read is told, and decides the exit code."""
-    worst = ExitCode.OK
-    for outcome in outcomes:
-        if outcome.line:
-            click.echo(f"uvtrace: {outcome.line}", err=True)
-        worst = worst if outcome.results is not None and worst else outcome.code or worst
-    return [each.results for each in outcomes if each.results is not None], worst
-
-
-def _warn(line: str) -> None:
-    click.echo(f"uvtrace: warning: {line}", err=True)
-
-
-def _suppress(results: Sequence[Results], accepted: Sequence[Suppression]) -> tuple[Results, ...]:
-    """Mark what is suppressed; say which suppressions are of no use, or no longer hold."""
-    outcome = suppressed(results, accepted)
-    for each in outcome.expired:
-        text = f"expired on {each.expires}, its findings count again ({each.reason})"
-        _warn_of(each, text)
-    for each in outcome.unused:
-        _warn_of(each, "matches no finding")
-    return outcome.results
-
-
-def _warn_of(suppression: Suppression, text: str) -> None:
-    where = f"{suppression.file}:{suppression.line}"
-    entry = f"the suppression of {suppression.rule} at {suppression.site}"
-    click.echo(f"uvtrace: warning: {printable(f'{where}: {entry} {text}')}", err=True)
-
-
-def _page(output: str | None) -> Page:
-    if output not in (None, "-") or not sys.stdout.isatty():
-        return PLAIN
-    colour = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    return Page(width=shutil.get_terminal_size().columns, colour=colour)
-
-
-def _write(text: str, output: str | None) -> None:
-    if output not in (None, "-"):
-        Path(output).write_text(text, encoding="utf-8")
-        return
-    # A terminal of another encoding must not make a defect of a quotation mark.
-    encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
+    context.with_resource(compiling_told())
+    return checked(Asked(runs=runs, **options))

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
 import signal
 import sys
 import traceback
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -37,6 +38,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "wireshark": ("wireshark", "Teach Wireshark to read recordings."),
     "doctor": ("doctor", "Say what this machine can record, and what is missing."),
 }
+
+
+_OBJECTS: Final = 20_000
+"""New ones after which Python looks for garbage."""
 
 
 class LazyGroup(click.Group):
@@ -84,6 +89,8 @@ def run(arguments: list[str] | None = None) -> NoReturn:
     Being asked to end (SIGTERM: systemd, timeout(1), CI) is taken as Ctrl-C is: nothing is lost.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Modules and rules are many objects that stay; to look for garbage among them takes time.
+    gc.set_threshold(_OBJECTS)
     sys.exit(exit_code_of(sys.argv[1:] if arguments is None else arguments))
 
 

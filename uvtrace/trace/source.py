@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.errors import InputError
+from uvtrace.errors import unreadable
 
 IN_MEMORY_BYTES: Final = 16 << 20
 """A decompressed stream up to this size stays in memory."""
@@ -76,7 +76,7 @@ def open_source(path: str | os.PathLike[str]) -> Source:
         with open(path, "rb") as file:
             return _file_source(name, file)
     except OSError as error:
-        raise InputError(f"cannot read it: {error.strerror}", path=name) from error
+        raise unreadable(name, error) from error
 
 
 def on_this_machine(path: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], str]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.errors import InputError, UsageError
+from uvtrace.errors import InputError, UsageError, unreadable
 from uvtrace.trace.source import on_this_machine, open_source
 from uvtrace.wireshark.install import differing_installation
 from uvtrace.wireshark.tshark import complaint, dissector_arguments, find_tshark, run_tshark
@@ -111,7 +111,7 @@ def _readable_by_tshark(path: str | os.PathLike[str]) -> Iterator[Path]:
         with source.open("rb") as file:
             head = file.read(4)
     except OSError as error:
-        raise InputError(f"cannot read it: {error.strerror}", path=path) from error
+        raise unreadable(path, error) from error
     if not head.startswith(_COMPRESSED):
         yield source
         return
