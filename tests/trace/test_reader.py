@@ -21,7 +21,7 @@ import zstandard
 from tests.mutations import big_endian, split
 from tests.story import Story
 from uvtrace.errors import ExitCode, InputError
-from uvtrace.trace import pcapng, reader, source
+from uvtrace.trace import index, pcapng, source
 from uvtrace.trace import trace as trace_module
 from uvtrace.trace.layout import FUNCTION_NONE
 from uvtrace.trace.trace import Trace, open_bytes, open_trace
@@ -261,7 +261,7 @@ def test_a_file_gone_through_in_small_steps_is_the_same(
     one = b"".join(blocks)
     file = one + big_endian(one) + one[:-7]
     whole = open_bytes(file)
-    monkeypatch.setattr(reader, "_STEP_BYTES", step)
+    monkeypatch.setattr(index, "GONE_BYTES", step)
     stepped = open_bytes(file)
     assert len(whole) == len(stepped) > 0
     assert np.array_equal(stepped.records, whole.records)

@@ -16,8 +16,9 @@ from uvtrace.check.loss import Losses
 from uvtrace.check.native.access import Access, How, Source, address_of, by_row, offset_in_row
 from uvtrace.check.native.fields import is_field
 from uvtrace.check.places import Places, put_places
-from uvtrace.check.split import FIELDS, latest_until, rows_among, rows_by_kind, split
+from uvtrace.check.split import latest_until, rows_among, rows_by_kind, split
 from uvtrace.trace.layout import kinds_of, view_of
+from uvtrace.trace.room import FIELDS
 
 Rows = NDArray[np.int64]
 Array = NDArray[Any]

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uvtrace.check.baseline import Baseline
 from uvtrace.check.catalogue import installed_rules
@@ -29,11 +29,11 @@ from uvtrace.check.results import WHOLE_TRACE, Results
 from uvtrace.check.rule import END, Rule
 from uvtrace.check.rules import Selection, Sight
 from uvtrace.check.sight import Shown
-from uvtrace.check.split import Room
 from uvtrace.check.verdicts import verdicts_of
 from uvtrace.registers import RegisterMap
 from uvtrace.trace.events import is_event
 from uvtrace.trace.layout import FUNCTION_NONE, make_records
+from uvtrace.trace.room import FIELDS, Room
 from uvtrace.trace.trace import Trace
 
 CHUNK = 1 << 19
@@ -76,8 +76,8 @@ def check(
     Raises:
         EnvironmentLacksError: facts are asked for, and z3 is not installed.
     """
-    checker = checker_of(
-        trace,
+    judge = partial(
+        checker_of,
         selection=selection,
         rules=rules,
         parameters=parameters,
@@ -85,7 +85,23 @@ def check(
         contract=contract,
         baseline=baseline,
     )
-    return checker.check(trace, facts=facts, progress=progress)
+    # What a long file says of itself mostly stands at its beginning: it is gone through once.
+    beginning = trace.beginning
+    results = judge(beginning).check_from(beginning, trace, facts=facts, progress=progress)
+    if results is not None and _says_no_more(beginning, trace, contract):
+        return results
+    return judge(trace).check(trace, facts=facts, progress=progress)
+
+
+def _says_no_more(beginning: Trace, trace: Trace, contract: Contract | None) -> bool:
+    """Whether what a checker is made by, of what a file says of itself, stands at its beginning."""
+    if beginning is trace:
+        return True
+    same_functions = beginning.functions == trace.functions
+    same_session = beginning.metadata.session == trace.metadata.session
+    if not same_functions or not same_session:
+        return False
+    return contracts_of(beginning, contract) == contracts_of(trace, contract)
 
 
 def checker_of(
@@ -162,11 +178,30 @@ class Checker:
             progress: told how many records have been judged, after each step.
             look: shown every step's records with their derived columns, which it must not keep.
         """
+        results = self.check_from(trace, trace, facts=facts, progress=progress, look=look)
+        assert results is not None
+        return results
+
+    def check_from(
+        self,
+        beginning: Trace,
+        trace: Trace,
+        *,
+        facts: bool = False,
+        progress: Callable[[int], None] | None = None,
+        look: Callable[[Chunk], None] | None = None,
+    ) -> Results | None:
+        """Judge a trace as what its :attr:`beginning` says of it, while it is read.
+
+        Returns:
+            As :meth:`check`; None as soon as a function turns out to be declared only later.
+        """
         begin = time.perf_counter()
         sweep = Sweep(
             trace,
+            beginning,
             self.rules,
-            _of_recording(trace, self.rules) | self._parameters,
+            _of_recording(beginning, self.rules) | self._parameters,
             self._registers,
             silent=self._silent,
             given=self._given,
@@ -177,10 +212,11 @@ class Checker:
         if self._program is None:
             self._program = sweep.program.copy()
         first = 0
-        for part in trace.chunks(CHUNK, sweep.room.records):
-            records = part.records
-            sweep.take(first, records)
-            first += len(records)
+        for part in trace.chunks(CHUNK, Room.of(min(trace.most, CHUNK))):
+            if len(part.functions) != len(beginning.functions):
+                return None
+            sweep.take(first, part)
+            first += len(part)
             if progress is not None:
                 progress(first)
         return sweep.finish(begin)
@@ -210,6 +246,7 @@ class Sweep:
 
     Args:
         trace: what is judged.
+        beginning: what says of which functions it is.
         rules: by what.
         parameters: values of parameters by name.
         registers: what the device's registers are.
@@ -223,6 +260,7 @@ class Sweep:
     def __init__(
         self,
         trace: Trace,
+        beginning: Trace,
         rules: Iterable[Rule],
         parameters: Mapping[str, int],
         registers: RegisterMap | None = None,
@@ -234,8 +272,7 @@ class Sweep:
     ) -> None:
         self.trace = trace
         self.rules = (*rules, *silent)
-        self.functions = [*(function.name for function in trace.functions), WHOLE_TRACE]
-        self.room = Room(min(len(trace), CHUNK))
+        self.functions = [*(function.name for function in beginning.functions), WHOLE_TRACE]
         self.shown = Shown()
         self.losses = LossFollower(trace)
         self.transactions = 0
@@ -244,24 +281,23 @@ class Sweep:
         needed_facts = Facts(dict(parameters)) if facts else None
         self.findings = Findings(witness, self.program, self.functions, needed_facts)
         self.judgement = Judgement(
-            tuple(rules), tuple(silent), self.program, self.findings, len(trace.functions)
+            tuple(rules), tuple(silent), self.program, self.findings, len(beginning.functions)
         )
         columns = with_inputs({column.name for rule in self.rules for column in rule.columns()})
-        self._passes = self._wanted_passes(columns | _BASE_COLUMNS, registers)
+        wanted = columns | _BASE_COLUMNS
+        self._passes: list[Pass] = [
+            make(beginning, wanted, registers) for make in PASSES if needed(make, wanted)
+        ]
         self._places = Places()
         self._first = 0
         self._registers = registers
         self._given = given
         self._look = look
 
-    def _wanted_passes(self, columns: set[str], registers: RegisterMap | None) -> list[Pass]:
-        return [make(self.trace, columns, registers) for make in PASSES if needed(make, columns)]
-
-    def take(self, first: int, records: NDArray[np.void]) -> None:
-        """Judge records that begin at position ``first`` of the trace, as many as there is room."""
-        if len(records) == 0:
-            return
-        parts = self.room.split(records)
+    def take(self, first: int, part: Trace) -> None:
+        """Judge a part of the trace that begins at position ``first``."""
+        records = part.records
+        parts = {name: part.column(name) for name in FIELDS}
         losses = self.losses.take(first, records, parts)
         payload, places = self.trace.payload, self._places
         chunk = Chunk(records, first, losses, lambda row: payload(first + row), parts, places)

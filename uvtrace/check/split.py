@@ -1,73 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records taken apart: the fields that passes ask for of every record, in one walk over them.
-
-And records told apart: the rows of each kind.
-
-A field that is read alone fetches a cache line of each record from memory; these lie on the first.
-"""
+"""Records taken apart, for passes that ask for a field of every one; and told apart by kind."""
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.compiled import loop
-from uvtrace.check.record_view import record_view
-from uvtrace.trace.layout import RECORD
-
-FIELDS: Final = ("kind", "phase", "status", "flags", "seq", "time_ns", "cpu", "function")
-"""The fields, as the record names them."""
-_VIEW: Final = record_view(FIELDS)
-
-
-class Parts(NamedTuple):
-    """An array of each field, in the order of :data:`FIELDS`."""
-
-    kind: NDArray[np.uint8]
-    phase: NDArray[np.uint8]
-    status: NDArray[np.uint8]
-    flags: NDArray[np.uint32]
-    seq: NDArray[np.uint64]
-    time_ns: NDArray[np.uint64]
-    cpu: NDArray[np.uint16]
-    function: NDArray[np.uint16]
-
-
-class Room:
-    """Memory for the records of one chunk, and their fields; the next one's come in their place.
-
-    To have it from the system anew for each chunk, all zeros, costs more than to fill it.
-
-    Attributes:
-        records: dtype RECORD, shape (n,).
-    """
-
-    def __init__(self, n: int) -> None:
-        self.records = np.empty(n, RECORD)
-        self._parts = {name: np.empty(n, RECORD[name]) for name in FIELDS}
-
-    def split(self, records: NDArray[np.void]) -> dict[str, NDArray[Any]]:
-        """The fields of at most n records (dtype RECORD), contiguous, by name."""
-        parts = {name: part[: len(records)] for name, part in self._parts.items()}
-        _split(records.view(_VIEW), Parts(**parts))
-        return parts
+from uvtrace.trace.room import FIELDS
 
 
 def split(records: NDArray[np.void]) -> dict[str, NDArray[Any]]:
     """The fields of records (dtype RECORD, shape (n,)), contiguous, by name."""
-    return Room(len(records)).split(records)
-
-
-@loop
-def _split(records: NDArray[np.void], parts: Parts) -> None:
-    for row in range(len(records)):
-        record = records[row]
-        parts.kind[row], parts.phase[row] = record.kind, record.phase
-        parts.status[row], parts.flags[row] = record.status, record.flags
-        parts.seq[row], parts.time_ns[row] = record.seq, record.time_ns
-        parts.cpu[row], parts.function[row] = record.cpu, record.function
+    return {name: np.ascontiguousarray(records[name]) for name in FIELDS}
 
 
 @loop

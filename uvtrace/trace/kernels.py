@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from uvtrace.loops.loop import loop, making_loop, step
+from uvtrace.loops.loop import fetch, loop, making_loop, step
 from uvtrace.trace.enums import Kind
-from uvtrace.trace.locations import STEP_BYTES
+from uvtrace.trace.index import STEP_BYTES
 from uvtrace.trace.stops import Stop
 
 _SECTION = 0x0A0D0D0A
@@ -27,6 +27,8 @@ _FUNCTION_WORD = 7  # of a record: cpu below, function above
 _NO_FUNCTION = 0xFFFF
 _SNAPSHOT, _MODULE_LOAD = int(Kind.SNAPSHOT), int(Kind.MODULE_LOAD)
 _STEP_BYTES = STEP_BYTES
+_AHEAD = 1024
+"""Bytes that are asked for before they are looked at."""
 
 _CLEAN = int(Stop.CLEAN)
 _CUT = int(Stop.CUT)
@@ -62,16 +64,29 @@ def _half(words, at, big):  # type: ignore[no-untyped-def]
 
 
 @_step
+def _long(words, at):  # type: ignore[no-untyped-def]
+    """The 64 bits from word ``at`` on, of a record."""
+    return np.uint64(words[at]) | np.uint64(words[at + 1]) << np.uint64(32)
+
+
+@_step
 def _note(state, n, n_sections, n_interfaces, foreign, noted, moved):  # type: ignore[no-untyped-def]
     """What a pass has counted."""
     state[0], state[1], state[2] = n, n_sections, n_interfaces
     state[3], state[4], state[5] = foreign, noted, moved
 
 
-STATE = 10
-"""Numbers of which the state of a pass consists."""
+PACKETS, SECTIONS, INTERFACES, FOREIGN, NOTED, MOVED = range(6)
+"""Where in the state of a pass it is counted what was found: packets, sections, interfaces;
+packets of other link types, with options, and whose record names another function than their
+interface."""
+OFFSET = 8
+"""Where in it lies the byte that the pass has come to."""
 TOLD = 9
 """Where in it those are counted that :func:`locate` tells of."""
+STATE = 10
+"""Numbers of which the state consists; those between are the first interface and the byte order
+of the section."""
 
 
 @_compiled
@@ -100,43 +115,54 @@ def locate(  # type: ignore[no-untyped-def]
             each multiple of STEP_BYTES.
 
     Returns:
-        packets, sections and interfaces found; packets of other link types; packets with
-        options; packets whose record names another function than their interface; why and
-        where the pass stopped.
+        Why the pass stopped; what it has found, and where it stopped, is in ``kept``.
     """
-    n, n_sections, n_interfaces = kept[0], kept[1], kept[2]
-    foreign, noted, moved, first_interface = kept[3], kept[4], kept[5], kept[6]
+    n, n_sections, n_interfaces = kept[PACKETS], kept[SECTIONS], kept[INTERFACES]
+    foreign, noted, moved, first_interface = kept[FOREIGN], kept[NOTED], kept[MOVED], kept[6]
     big = kept[7] != 0
-    at = kept[8]
+    at, top = kept[OFFSET], len(words) - 1
+    stop = _CLEAN
     step = (at + _STEP_BYTES - 1) // _STEP_BYTES
     while at < min(size, until) and n < last:
         while step < len(states) and at >= step * _STEP_BYTES:
             _note(states[step], n, n_sections, n_interfaces, foreign, noted, moved)
             states[step, 6], states[step, 7], states[step, 8] = first_interface, big, at
             step += 1
+        # The next header's place is known when this one has come from memory: it would wait for it.
+        fetch(words, min((at + _AHEAD) >> 2, top))
+        fetch(words, min((at + _AHEAD + 64) >> 2, top))
+        fetch(words, min((at + _AHEAD + 128) >> 2, top))
         left = size - at
         if left < 12:
-            return n, n_sections, n_interfaces, foreign, noted, moved, _CUT, at
+            stop = _CUT
+            break
         kind = _word(words, at, big)
         if kind == _SECTION:
             magic = np.int64(words[(at + 8) >> 2])
             if magic != _MAGIC and magic != _MAGIC_SWAPPED:
-                return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_MAGIC, at
+                stop = _BAD_MAGIC
+                break
             big = magic == _MAGIC_SWAPPED
         total = _word(words, at + 4, big)
         if total < 12 or total & 3:
-            return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_LENGTH, at
+            stop = _BAD_LENGTH
+            break
         if total > left:
-            return n, n_sections, n_interfaces, foreign, noted, moved, _CUT, at
+            stop = _CUT
+            break
         if _word(words, at + total - 4, big) != total:
-            return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_TRAILER, at
+            stop = _BAD_TRAILER
+            break
         if kind == _SECTION:
             if total < 28:
-                return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_LENGTH, at
+                stop = _BAD_LENGTH
+                break
             if _half(words, at + 12, big) != 1:
-                return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_VERSION, at
+                stop = _BAD_VERSION
+                break
             if n_sections == len(sections):
-                return n, n_sections, n_interfaces, foreign, noted, moved, _TOO_MANY_SECTIONS, at
+                stop = _TOO_MANY_SECTIONS
+                break
             first_interface = n_interfaces
             sections[n_sections, 0] = at
             sections[n_sections, 1] = big
@@ -145,31 +171,37 @@ def locate(  # type: ignore[no-untyped-def]
             n_sections += 1
         elif kind == 1:
             if total < 20:
-                return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_LENGTH, at
+                stop = _BAD_LENGTH
+                break
             if n_interfaces == len(interfaces):
-                return n, n_sections, n_interfaces, foreign, noted, moved, _TOO_MANY_INTERFACES, at
+                stop = _TOO_MANY_INTERFACES
+                break
             interfaces[n_interfaces, 0] = at
             interfaces[n_interfaces, 1] = _half(words, at + 8, big)
             n_interfaces += 1
         elif kind == 6 or kind == 2 or kind == 3:
             simple = kind == 3
             if total < (16 if simple else 32):
-                return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_LENGTH, at
+                stop = _BAD_LENGTH
+                break
             interface = np.int64(0)
             if simple:
                 captured = min(_word(words, at + 8, big), total - 16)
             else:
                 captured = _word(words, at + 20, big)
                 if captured > total - 32:
-                    return n, n_sections, n_interfaces, foreign, noted, moved, _BAD_CAPTURE, at
+                    stop = _BAD_CAPTURE
+                    break
                 interface = _half(words, at + 8, big) if kind == 2 else _word(words, at + 8, big)
             interface += first_interface
             if interface >= n_interfaces:
-                return n, n_sections, n_interfaces, foreign, noted, moved, _NO_INTERFACE, at
+                stop = _NO_INTERFACE
+                break
             if interfaces[interface, 1] != _USER0:
                 foreign += 1
             elif captured < _RECORD_BYTES:
-                return n, n_sections, n_interfaces, foreign, noted, moved, _SHORT_PACKET, at
+                stop = _SHORT_PACKET
+                break
             else:
                 data = at + (12 if simple else 28)
                 function = np.int64(words[(data >> 2) + _FUNCTION_WORD]) >> 16
@@ -191,8 +223,8 @@ def locate(  # type: ignore[no-untyped-def]
         states[step, 6], states[step, 7], states[step, 8] = first_interface, big, at
         step += 1
     _note(kept, n, n_sections, n_interfaces, foreign, noted, moved)
-    kept[6], kept[7], kept[8] = first_interface, big, at
-    return n, n_sections, n_interfaces, foreign, noted, moved, _CLEAN, at
+    kept[6], kept[7], kept[OFFSET] = first_interface, big, at
+    return stop
 
 
 _AT_ONCE = 256
@@ -201,28 +233,45 @@ _AT_ONCE = 256
 
 @_compiled
 def locate_and_gather(  # type: ignore[no-untyped-def]
-    words, size, kept, first, last, packets, sections, interfaces, told, states, out
+    words, size, kept, first, last, packets, sections, interfaces, told, states, out, fields
 ):  # fmt: skip
     """Find packets, and copy their records into ``out``, uint32 (n, 32).
 
+    Args:
+        fields: :class:`uvtrace.trace.room.Fields`: filled with those of each record.
+
     Returns:
-        How many packets there are up to the last that was found; other arguments are those of
-        :func:`locate`.
+        Why the pass stopped; other arguments are those of :func:`locate`.
     """
-    copied = 0
-    while kept[0] < last:
-        until = min(kept[0] + _AT_ONCE, last)
-        found = locate(
+    copied, stop = 0, _CLEAN
+    while kept[PACKETS] < last and kept[OFFSET] < size and stop == _CLEAN:
+        until = min(kept[PACKETS] + _AT_ONCE, last)
+        stop = locate(
             words, size, size, kept, first, until, packets, sections, interfaces, told, states
         )
-        if found[0] < until:
-            return found[0]
-        for i in range(copied, until - first):
+        found = kept[PACKETS] - first
+        for i in range(copied, found):
             base = packets[i] >> 2
+            _take_apart(words, base, fields, i)
             for j in range(32):
                 out[i, j] = words[base + j]
-        copied = max(until - first, copied)
-    return kept[0]
+        copied = max(copied, found)
+    return stop
+
+
+@_step
+def _take_apart(words, base, fields, i):  # type: ignore[no-untyped-def]
+    """The fields of a record, whose first word is the ``base``-th, become the ``i``-th."""
+    word = words[base]
+    fields.kind[i] = (word >> 8) & 0xFF
+    fields.phase[i] = (word >> 16) & 0xFF
+    fields.status[i] = word >> 24
+    fields.flags[i] = words[base + 1]
+    fields.seq[i] = _long(words, base + 2)
+    fields.time_ns[i] = _long(words, base + 4)
+    word = words[base + _FUNCTION_WORD]
+    fields.cpu[i] = word & 0xFFFF
+    fields.function[i] = word >> 16
 
 
 @_compiled
@@ -254,7 +303,6 @@ def split(  # type: ignore[no-untyped-def]
     length, value, tag, ip, caller, payload, duration_ns,
 ):  # fmt: skip
     """Fill one array per common field, reading every record once."""
-    low = np.uint64(32)
     for i in range(len(packets)):
         at = packets[i] >> 2
         word = words[at]
@@ -263,18 +311,18 @@ def split(  # type: ignore[no-untyped-def]
         phase[i] = (word >> 16) & 0xFF
         status[i] = word >> 24
         flags[i] = words[at + 1]
-        seq[i] = np.uint64(words[at + 2]) | np.uint64(words[at + 3]) << low
-        time_ns[i] = np.uint64(words[at + 4]) | np.uint64(words[at + 5]) << low
+        seq[i] = _long(words, at + 2)
+        time_ns[i] = _long(words, at + 4)
         tid[i] = words[at + 6]
         word = words[at + 7]
         cpu[i] = word & 0xFFFF
         function[i] = word >> 16
-        address[i] = np.uint64(words[at + 8]) | np.uint64(words[at + 9]) << low
-        length[i] = np.uint64(words[at + 10]) | np.uint64(words[at + 11]) << low
-        value[i] = np.uint64(words[at + 12]) | np.uint64(words[at + 13]) << low
-        tag[i] = np.uint64(words[at + 14]) | np.uint64(words[at + 15]) << low
-        ip[i] = np.uint64(words[at + 16]) | np.uint64(words[at + 17]) << low
-        caller[i] = np.uint64(words[at + 18]) | np.uint64(words[at + 19]) << low
+        address[i] = _long(words, at + 8)
+        length[i] = _long(words, at + 10)
+        value[i] = _long(words, at + 12)
+        tag[i] = _long(words, at + 14)
+        ip[i] = _long(words, at + 16)
+        caller[i] = _long(words, at + 18)
         payload[i] = words[at + 20]
         duration_ns[i] = words[at + 21]
 

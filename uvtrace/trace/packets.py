@@ -16,6 +16,8 @@ from uvtrace.trace.functions import Function
 from uvtrace.trace.layout import COMMON, FUNCTION_NONE, RECORD, RECORD_SIZE
 from uvtrace.trace.locations import Locations
 from uvtrace.trace.migrate import FORMAT_VERSION, upgrade
+from uvtrace.trace.room import Room
+from uvtrace.trace.source import as_words
 from uvtrace.trace.stops import Damage
 
 _ALIGN: Final = 64  # a cache line
@@ -102,7 +104,7 @@ class Packets:
         """Every record: a view of the file where the packets are equally spaced, else a copy."""
         stride = self._stride()
         if self.moved or self.version != FORMAT_VERSION or stride is None:
-            return self.gathered(np.empty(len(self), RECORD))
+            return self._copied()
         if len(self) == 0:
             return np.zeros(0, RECORD)
         first = self.locations.at(0) & ~_SIMPLE
@@ -183,15 +185,32 @@ class Packets:
         stride = int(locations[1] - locations[0])
         return stride if bool((np.diff(locations) == stride).all()) else None
 
-    def gathered(self, room: NDArray[np.void]) -> NDArray[np.void]:
-        """Every record, read-only, in ``room`` (dtype RECORD, contiguous) unless it is of an older
-        format."""
+    def _copied(self) -> NDArray[np.void]:
+        """Every record, read-only, in memory of its own."""
         from uvtrace.trace.kernels import gather
 
-        records = room[: len(self)]
+        records = np.empty(len(self), RECORD)
         words = records.view(np.uint32).reshape(-1, RECORD_SIZE // 4)
-        if not self.locations.gather(words):
-            gather(self.words, self.locations.all(), words)
+        gather(self.words, self.locations.all(), words)
+        return self._as_now(records)
+
+    def gather(self, room: Room) -> None:
+        """Copy every record into a room."""
+        from uvtrace.trace.kernels import gather
+
+        if not self.locations.gather(room):
+            gather(self.words, self.locations.all(), room.words()[: len(self)])
+            room.take_apart(room.records[: len(self)])
+
+    def gathered(self, room: Room) -> NDArray[np.void]:
+        """Every record, read-only, that was copied into a room; its fields become theirs."""
+        records = self._as_now(room.records[: len(self)])
+        if self.moved or self.version != FORMAT_VERSION:
+            room.take_apart(records)
+        return records
+
+    def _as_now(self, records: NDArray[np.void]) -> NDArray[np.void]:
+        """What was copied of the packets, as records of the current format, read-only."""
         if self.moved:
             records["function"] = self._functions(records["function"])
         records = upgrade(records, self.version).view()
@@ -253,8 +272,3 @@ def _empty_columns(n: int) -> dict[str, NDArray[np.integer]]:
         name: slab[start : start + n * RECORD[name].itemsize].view(RECORD[name])
         for name, start in zip(COMMON, starts.tolist(), strict=False)
     }
-
-
-def as_words(data: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """A file's bytes as whole little-endian 32-bit words."""
-    return data[: len(data) & ~3].view(np.uint32)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a pcapng file: one compiled pass finds every packet, the rest is looked up on demand."""
+"""Reading a pcapng file: a compiled pass finds every packet, the rest is looked up on demand."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +13,13 @@ from numpy.typing import NDArray
 from uvtrace.errors import InputError
 from uvtrace.trace import pcapng
 from uvtrace.trace.functions import Function, parse_function
-from uvtrace.trace.layout import FUNCTION_NONE
-from uvtrace.trace.locations import STEP_BYTES, Index, Locations, Numbers
+from uvtrace.trace.index import BLOCK_MAX, Found, Index
+from uvtrace.trace.locations import Locations
 from uvtrace.trace.migrate import format_version, require_known
-from uvtrace.trace.packets import Packets, Section, as_words
-from uvtrace.trace.source import Source, bytes_source, forget_pages, open_source
+from uvtrace.trace.packets import Packets, Section
+from uvtrace.trace.source import Source, as_words, bytes_source, open_source
 from uvtrace.trace.stops import REASONS, Damage, Stop
 
-SECTIONS_MAX: Final = 4096
-INTERFACES_MAX: Final = FUNCTION_NONE
-BLOCK_MAX: Final = 16 << 20
-"""No block of ours is longer: one that says so and is cut is corrupt, not merely cut."""
-_SMALLEST_PACKET: Final = 144
-_STEP_BYTES: Final = 64 << 20
-"""A file is gone through in steps, and the pages of each are given back."""
 _CAPTURES: Final = {
     bytes.fromhex(magic): name
     for magic, name in (
@@ -39,88 +32,94 @@ _CAPTURES: Final = {
 _HINT: Final = "a trace is what `uvtrace record` writes"
 
 
-def read(path: str | os.PathLike[str], *, name: str | None = None) -> Packets:
-    """Find the packets of a file; ``name`` is what to call it in messages.
+def read(path: str | os.PathLike[str], *, name: str | None = None) -> Reading:
+    """Begin to read a file; ``name`` is what to call it in messages.
 
     Raises:
         InputError: it cannot be read, or is not a trace.
     """
     source = open_source(path)
-    return _read(source if name is None else replace(source, name=name))
+    return Reading(source if name is None else replace(source, name=name))
 
 
-def read_bytes(data: bytes | bytearray | memoryview, name: str = "memory") -> Packets:
-    """Find the packets of a file that is in memory; see :func:`read`."""
-    return _read(bytes_source(data, name))
+def read_bytes(data: bytes | bytearray | memoryview, name: str = "memory") -> Reading:
+    """Begin to read a file that is in memory; see :func:`read`."""
+    return Reading(bytes_source(data, name))
 
 
-class _Found(NamedTuple):
-    """What a pass over a file has found; see :func:`uvtrace.trace.kernels.locate`."""
+class Reading:
+    """A file that is read no further than it was asked for.
 
-    packets: int
-    sections: Numbers
-    interfaces: Numbers
-    foreign: int
-    noted: int
-    moved: int
-    stop: Stop
-    offset: int
-    telling: Numbers
-    finder: Index
+    Args:
+        source: the file.
 
+    Raises:
+        InputError: it is not a trace, as far as it was looked at.
+    """
 
-def _located(source: Source) -> _Found:
-    """Go through a file; memory does not grow with it, but for a state of every megabyte."""
-    from uvtrace.trace.kernels import STATE, TOLD, locate
+    def __init__(self, source: Source) -> None:
+        _require_pcapng(source)
+        self._source = source
+        self.index = Index(source)
+        self.index.go_on()
+        if not self.index.found.packets:
+            # What it is full of is told when all of it has been seen.
+            self.index.finish()
+        self._known = self._described(self.index.found)
+        self._until = self.index.count, self.finished
 
-    words, size, kept = as_words(source.data), len(source.data), np.zeros(STATE, np.int64)
-    sections = np.empty((min(size // 28, SECTIONS_MAX), 4), np.int64)
-    interfaces = np.empty((min(size // 20, INTERFACES_MAX), 2), np.int64)
-    states = np.zeros((size // STEP_BYTES + 1, STATE), np.int64)
-    told = np.empty(min(size, _STEP_BYTES + BLOCK_MAX) // _SMALLEST_PACKET + 1, np.int64)
-    nothing, telling = np.zeros(0, np.int64), []
-    for until in range(_STEP_BYTES, size + _STEP_BYTES, _STEP_BYTES):
-        kept[TOLD] = 0
-        out = (nothing, sections, interfaces, told, states)
-        found = locate(words, size, until, kept, 0, size, *out)
-        telling.append(told[: kept[TOLD]].copy())
-        forget_pages(source.data)
-        if found[6] != Stop.CLEAN:
-            break
-    n, n_sections, n_interfaces, foreign, noted, moved, stop, offset = found
-    # Where nothing was come to any more there is nothing to go on from.
-    states = states[: offset // STEP_BYTES + 1]
-    finder = Index(source.name, words, size, states, sections, interfaces, n)
-    return _Found(
-        *(n, sections[:n_sections], interfaces[:n_interfaces], foreign, noted, moved, Stop(stop)),
-        *(offset, np.concatenate(telling), finder),
-    )
+    @property
+    def finished(self) -> bool:
+        """Whether it was read to its end."""
+        return self.index.finished
 
+    def known(self) -> Packets:
+        """The packets that were found so far, and what the file has said until then.
 
-def _read(source: Source) -> Packets:
-    _require_pcapng(source)
-    found = _located(source)
-    described, links = _sections(source, found.sections), found.interfaces
-    if not described:
-        reason = f"pcapng, but {REASONS[found.stop]}"
-        raise InputError(reason, path=source.name, offset=found.offset, hint=_HINT)
-    _require_user0(source, links, found.foreign, found.packets)
-    functions, resolution = _functions(source, described, links)
-    return Packets(
-        name=source.name,
-        data=source.data,
-        locations=Locations(found.finder, 0, found.packets),
-        functions=functions,
-        sections=described,
-        section_offsets=tuple(section.offset for section in described),
-        resolution=resolution,
-        damage=_damage(source, found.stop, found.offset, found.packets, described),
-        foreign=found.foreign,
-        noted=found.noted,
-        moved=bool(found.moved),
-        telling=found.telling,
-        version=format_version(described[0].comments),
-    )
+        Raises:
+            InputError: it is of a newer format.
+        """
+        until = self.index.count, self.finished
+        if self._until != until:
+            self._known = self._described(self.index.found)
+            self._until = until
+        return self._known
+
+    def whole(self) -> Packets:
+        """All packets.
+
+        Raises:
+            InputError: as :meth:`known`.
+        """
+        self.index.finish()
+        return self.known()
+
+    def _described(self, found: Found) -> Packets:
+        source, links = self._source, found.interfaces
+        described = _sections(source, found.sections)
+        if not described:
+            reason = f"pcapng, but {REASONS[found.stop]}"
+            raise InputError(reason, path=source.name, offset=found.offset, hint=_HINT)
+        _require_user0(source, links, found.foreign, found.packets)
+        functions, resolution = _functions(source, described, links)
+        damage = None
+        if self.finished:
+            damage = _damage(source, found.stop, found.offset, found.packets, described)
+        return Packets(
+            name=source.name,
+            data=source.data,
+            locations=Locations(self.index, 0, found.packets),
+            functions=functions,
+            sections=described,
+            section_offsets=tuple(section.offset for section in described),
+            resolution=resolution,
+            damage=damage,
+            foreign=found.foreign,
+            noted=found.noted,
+            moved=bool(found.moved),
+            telling=found.telling,
+            version=format_version(described[0].comments),
+        )
 
 
 def _require_pcapng(source: Source) -> None:

@@ -129,6 +129,11 @@ def _map(file: IO[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(mapped, np.uint8)
 
 
+def as_words(data: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """A file's bytes as whole little-endian 32-bit words."""
+    return data[: len(data) & ~3].view(np.uint32)
+
+
 def forget_pages(data: NDArray[Any]) -> None:
     """Give back the memory that a mapped file takes in this process, until it is read again.
 

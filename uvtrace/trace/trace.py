@@ -19,6 +19,8 @@ from uvtrace.trace.functions import Function
 from uvtrace.trace.layout import COMMON, VIEWS, view_of
 from uvtrace.trace.metadata import Metadata, assemble
 from uvtrace.trace.packets import Packets, Section
+from uvtrace.trace.reader import Reading
+from uvtrace.trace.room import Room
 from uvtrace.trace.sequence import lost_counts
 from uvtrace.trace.source import forget_pages
 from uvtrace.trace.stops import Damage
@@ -41,8 +43,9 @@ class Trace:
     while a trace of it is in use; a file that grows is seen as it was when it was opened.
     """
 
-    def __init__(self, packets: Packets, whole: Trace | None = None) -> None:
-        self._packets = packets
+    def __init__(self, packets: Packets | Reading, whole: Trace | None = None) -> None:
+        self._reading = packets if isinstance(packets, Reading) else None
+        self._chosen = packets if isinstance(packets, Packets) else None
         # None for the whole itself: a cycle would keep its memory and mapping after it is dropped.
         self._whole = whole
         self._columns: dict[str, NDArray[Any]] = {}
@@ -50,13 +53,29 @@ class Trace:
     def __len__(self) -> int:
         return len(self._packets)
 
+    @property
+    def most(self) -> int:
+        """So many records that there are not more, told without reading on."""
+        return len(self) if self._reading is None else self._reading.index.most
+
+    @property
+    def beginning(self) -> Trace:
+        """The trace, of which only that is told what its file has said so far: it is not read on.
+
+        The trace itself where it was read to its end, as a file of some megabytes is when it is
+        opened.
+        """
+        if self._reading is None or self._reading.finished:
+            return self
+        return _Beginning(self._reading)
+
     @overload
     def __getitem__(self, rows: int) -> np.void: ...
     @overload
     def __getitem__(self, rows: Rows) -> Trace: ...
     def __getitem__(self, rows: int | Rows) -> np.void | Trace:
         if isinstance(rows, slice):
-            return Trace(self._packets.select(rows), self._root)
+            return Trace(self._until(rows).select(rows), self._root)
         if isinstance(rows, np.ndarray | list):
             selected = np.asarray(rows)
             if not len(selected):
@@ -148,7 +167,9 @@ class Trace:
         Raises:
             IndexError: there is no such row.
         """
-        return bytes(self._packets.payload(self._row(row)))
+        number = as_index(row)
+        found = self._until(slice(number, number + 1))
+        return bytes(found.payload(number if 0 <= number < len(found) else self._row(number)))
 
     def payload_length(self, row: int) -> int:
         """Bytes that the payload of record ``row`` had before it was cut."""
@@ -201,29 +222,27 @@ class Trace:
         record = self[row]
         return self.symbol(int(record["caller"]) or int(record["ip"]))
 
-    def chunks(
-        self, n: int = CHUNK_RECORDS, room: NDArray[np.void] | None = None
-    ) -> Iterator[Trace]:
+    def chunks(self, n: int = CHUNK_RECORDS, room: Room | None = None) -> Iterator[Trace]:
         """The trace in parts of ``n`` records; what a part has gathered goes with it.
 
         So do the file's pages: memory does not grow with the trace.
 
         Args:
             n: how many.
-            room: dtype RECORD, shape (n,) at least: where the records of each part are gathered,
-                in the place of those of the part before. Memory of its own for each part would
-                be cleared by the system every time.
+            room: for ``n`` records at least, or as many as there are: where those of each part
+                are gathered, in the place of those of the part before. So a file that has not
+                been read to its end is read on, and only once.
 
         Raises:
             ValueError: ``n`` is not positive.
         """
         if n < 1:
             raise ValueError(f"a chunk of {n} records")
+        if room is not None:
+            yield from self._gathered(n, room)
+            return
         for start in range(0, len(self), n):
-            part = self[start : start + n]
-            if room is not None:
-                part._gather(room)
-            yield part
+            yield self[start : start + n]
             forget_pages(self._packets.data)
 
     def to_pandas(self, *, details: bool = False) -> pandas.DataFrame:
@@ -237,9 +256,41 @@ class Trace:
 
         return to_frame(self, details=details)
 
-    def _gather(self, room: NDArray[np.void]) -> None:
-        if "records" not in vars(self):
-            vars(self)["records"] = self._packets.gathered(room)
+    def _gathered(self, n: int, room: Room) -> Iterator[Trace]:
+        """The trace in parts whose records are gathered; the file is read as far as they go."""
+        start = 0
+        while len(part := self._into(room, start, n)):
+            trace = Trace(part, self._root)
+            vars(trace)["records"] = part.gathered(room)
+            for name, column in room.first(len(part)).items():
+                trace._keep(name, column)
+            yield trace
+            forget_pages(part.data)
+            start += len(part)
+
+    def _into(self, room: Room, start: int, n: int) -> Packets:
+        """The next packets, and their records in a room."""
+        if self._reading is None:
+            part = self._packets.select(slice(start, start + n))
+            part.gather(room)
+            return part
+        count = self._reading.index.gather(start, n, room)
+        return self._reading.known().select(slice(start, start + count))
+
+    @property
+    def _packets(self) -> Packets:
+        if self._chosen is None:
+            assert self._reading is not None
+            self._chosen = self._reading.whole()
+        return self._chosen
+
+    def _until(self, rows: slice) -> Packets:
+        """All packets, or those up to the last of these rows, of which the numbers are the same."""
+        reading, stop = self._reading, rows.stop
+        counted = rows.step is None and stop is not None and min(rows.start or 0, stop) >= 0
+        if self._chosen is not None or reading is None or not counted:
+            return self._packets
+        return reading.known() if reading.index.reach(stop) else self._packets
 
     @property
     def _root(self) -> Trace:
@@ -280,6 +331,29 @@ class Trace:
 
     def _big_endian(self, row: int) -> bool:
         return self._packets.big_endian(row)
+
+
+class _Beginning(Trace):
+    """A trace that tells of itself what its file had said when this was made."""
+
+    def __init__(self, reading: Reading) -> None:
+        super().__init__(reading)
+        self._known = reading.known()
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        return self._known.functions
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        return self._known.sections
+
+    def snapshot_rows(self) -> NDArray[np.int64]:
+        return self._known.telling_of(Kind.SNAPSHOT)
+
+    @cached_property
+    def _metadata(self) -> Metadata:
+        return assemble(self._known)
 
 
 def open_trace(path: str | os.PathLike[str], *, name: str | None = None) -> Trace:

@@ -13,6 +13,7 @@ from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import order
 from uvtrace.check.compiled import loop
 from uvtrace.check.expression import Column
+from uvtrace.check.rule import END
 from uvtrace.trace.events import is_event
 from uvtrace.trace.trace import Trace
 
@@ -42,7 +43,8 @@ class OrderPass:
                 chunk.put_rows(name, _NOTHING, _NOTHING)
             else:
                 chunk.put(name, told)
-        damaged = int(self._trace.damage is not None)
+        # Before the end it is not known: the file is read no further than it is judged.
+        damaged = int(END in chunk.kinds and self._trace.damage is not None)
         chunk.put_rows("file_damaged", _NOTHING, _NOTHING, damaged)
         if "time_back_ns" in self._wanted:
             self._tell_times(chunk)
