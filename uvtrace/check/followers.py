@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk, Frame, Rows
+from uvtrace.check.distinct import distinct
 from uvtrace.check.expression import FALSE, Expression, Number, Truth
 from uvtrace.check.keys import keys_of
 from uvtrace.check.program import Program, Run
@@ -172,7 +173,7 @@ class _AmongFew:
         found = [(mark.bit, rows) for mark in one.marks if len(rows := self._rows(mark))]
         if not found:
             return Marked.none(one)
-        rows = np.unique(np.concatenate([rows for _, rows in found]))
+        rows = distinct(np.concatenate([rows for _, rows in found]))
         bits = np.zeros((len(rows), one.words), np.uint64)
         for bit, own in found:
             bits[np.searchsorted(rows, own), bit // WORD] |= np.uint64(1 << bit % WORD)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,6 @@ from uvtrace.check.requirement import unmet
 from uvtrace.check.results import Results, Suppression
 from uvtrace.check.rules import Selection, parse_ids
 from uvtrace.check.suppression import suppressed
-from uvtrace.check.suppression_file import read_suppressions
 from uvtrace.cluster.judge import Case, Judged, Rulebook, judged, judgement, loaded
 from uvtrace.errors import ExitCode, UsageError
 from uvtrace.trace.texts import printable
@@ -64,7 +63,7 @@ def checked(asked: Asked) -> int:
     known = {rule.id for rule in loaded(book).rules}
     selection = Selection(parse_ids(asked.select, known), parse_ids(asked.ignore, known))
     required = parse_ids(asked.require, known)
-    accepted = read_suppressions(asked.suppressions, known) if asked.suppressions else ()
+    accepted = _accepted(asked.suppressions, known)
     cases = [
         Case(run=run, book=book, selection=selection, with_facts=asked.with_facts)
         for run in asked.runs
@@ -80,6 +79,14 @@ def checked(asked: Asked) -> int:
         return code
     passed = all(result.ok for result in judged) and not lines
     return ExitCode.OK if passed else ExitCode.FAILED
+
+
+def _accepted(path: str | None, known: Collection[str]) -> Sequence[Suppression]:
+    if path is None:
+        return ()
+    from uvtrace.check.suppression_file import read_suppressions
+
+    return read_suppressions(path, known)
 
 
 def _renderer(name: str) -> Renderer:

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.automaton import Automaton
 from uvtrace.check.steps import MISFIT
 from uvtrace.graph.coverage import EdgeCoverage, MachineCoverage, StateCoverage
+from uvtrace.loops.loop import loop, step
 from uvtrace.trace.functions import Function
 
 STARTS: Final = 1
@@ -178,7 +178,7 @@ def _grown(array: NDArray[Any], more: int, fill: int) -> NDArray[np.int64]:
     return np.concatenate([array, np.full((more, *array.shape[1:]), fill, np.int64)])
 
 
-@numba.njit(cache=True)
+@step
 def _enter(
     machine: int,
     state: int,
@@ -197,7 +197,7 @@ def _enter(
     visits[machine, state] += 1
 
 
-@numba.njit(cache=True)
+@loop
 def _walk(
     steps: Any,
     symbol: Any,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from uvtrace.check.chunk import Chunk
 from uvtrace.check.columns import ordering
+from uvtrace.check.distinct import distinct
 from uvtrace.check.expression import Column
 from uvtrace.check.pcie.delivery import delivered
 from uvtrace.check.pcie.messages import links_of
@@ -79,7 +80,7 @@ class OrderingPass:
     def _passings(self, chunk: Chunk) -> EventPassings:
         """The chunk in pieces with no loss between them."""
         lost, _ = chunk.losses.of(_SIGHTS)
-        bounds = np.unique(np.concatenate((np.zeros(1, np.int64), lost, [len(chunk)])))
+        bounds = distinct(np.concatenate((np.zeros(1, np.int64), lost, [len(chunk)])))
         parts = []
         for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
             if start in lost:
