@@ -45,13 +45,17 @@ def test_one_changed_bit_is_noticed(folder: Path) -> None:
     assert store.load(key) is None
 
 
-def test_the_oldest_entries_make_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nobody_has_used_for_longest_makes_room(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store, "_MOST", 4)
-    for number in range(5):
+    for number in range(4):
         store.save(str(number), b"code")
-        if (folder / str(number)).exists():
-            os.utime(folder / str(number), (number, number))
-    assert store.load("0") is None
+        os.utime(folder / str(number), (number, number))
+    assert store.load("0") == b"code"
+    store.save("4", b"code")
+    assert store.load("0") == b"code"
+    assert store.load("1") is None
     assert store.load("4") == b"code"
 
 
@@ -61,13 +65,15 @@ def test_without_a_place_to_keep_it_code_is_made_anew(monkeypatch: pytest.Monkey
     def nowhere() -> None:
         asked.append("folder")
 
+    monkeypatch.setattr(judging, "_FEW", 1)
+    told = Story()
+    for number in range(200):
+        told.mmio_write(4 * number, number)
+    # Its loops are there: what is made anew is the code of rules.
+    assert uvtrace.check(told.trace()).transactions == 200
     monkeypatch.setattr(store, "_folder", nowhere)
     store.save("key", b"code")
     assert store.load("key") is None
     asked.clear()
-    told = Story()
-    monkeypatch.setattr(judging, "_FEW", 1)
-    for number in range(200):
-        told.mmio_write(4 * number, number)
     assert uvtrace.check(told.trace()).transactions == 200
     assert asked, "too short a trace for compiled code"

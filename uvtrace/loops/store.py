@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from uvtrace.record.cache import cache_directory
 
 _LOG: Final = logging.getLogger(__name__)
 _MOST: Final = 4096
-"""Entries that are kept; each is some kilobytes. Beyond, those that were made first go."""
+"""Entries that are kept; each is some kilobytes. Beyond, those go that nobody used for longest."""
 
 
 def key_of(*parts: object) -> str:
@@ -35,13 +36,17 @@ def is_there() -> bool:
 def load(key: str) -> bytes | None:
     """An entry; None: there is none."""
     folder = _folder()
+    if folder is None:
+        return None
     try:
-        content = None if folder is None else (folder / key).read_bytes()
+        content = (folder / key).read_bytes()
     except OSError:
         return None
     # A machine that stopped may leave a file without its content.
-    if content is None or hashlib.sha256(content[32:]).digest() != content[:32]:
+    if hashlib.sha256(content[32:]).digest() != content[:32]:
         return None
+    with suppress(OSError):
+        os.utime(folder / key)
     return content[32:]
 
 
