@@ -115,19 +115,21 @@ class DevicePass:
         of_thread = np.isin(tid[writes], [*tid[failed], *(tid for _, tid in self._failed)])
         lost = chunk.losses.of([Sight.MAP, Sight.MMIO])[0].tolist()
         rows, told = [], []
-        for row in [*np.sort(np.concatenate((failed, writes[of_thread]))).tolist(), len(chunk)]:
+        seen = np.sort(np.concatenate((failed, writes[of_thread])))
+        is_map = chunk.kind[seen] == Kind.MAP
+        who = zip(function[seen].tolist(), tid[seen].tolist(), strict=True)
+        for row, one, fails in zip(seen.tolist(), who, is_map.tolist(), strict=True):
             if lost and lost[0] <= row:
                 # The write that followed may not have been seen.
                 self._failed.clear()
                 lost = [each for each in lost if each > row]
-            if row == len(chunk):
-                break
-            who = int(function[row]), int(tid[row])
-            if chunk.kind[row] == Kind.MAP:
-                self._failed[who] = chunk.first + row
-            elif who in self._failed:
+            if fails:
+                self._failed[one] = chunk.first + row
+            elif one in self._failed:
                 rows.append(row)
-                told.append(self._failed.pop(who))
+                told.append(self._failed.pop(one))
+        if lost and lost[0] <= len(chunk):
+            self._failed.clear()
         return np.array(rows, np.int64), np.array(told, np.int64)
 
     # ---------------------------------------------------------------- what is followed

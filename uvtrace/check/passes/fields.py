@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import fields
 from uvtrace.check.expression import Column
 from uvtrace.registers.map import RegisterMap
-from uvtrace.registers.tables import Tables
 from uvtrace.trace.enums import Flag, Kind
+
+if TYPE_CHECKING:
+    from uvtrace.registers.tables import Tables
 
 Words = NDArray[np.uint64]
 
