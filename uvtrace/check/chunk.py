@@ -126,6 +126,11 @@ class Chunk:
         return self.parts["function"]
 
     @cached_property
+    def flags_seen(self) -> int:
+        """Every flag that some record has."""
+        return int(np.bitwise_or.reduce(self.parts["flags"]))
+
+    @cached_property
     def parts(self) -> dict[str, Array]:
         """The fields that :func:`uvtrace.check.split.split` gives, by name."""
         return split(self.records) if self._parts_at_hand is None else self._parts_at_hand
@@ -236,7 +241,7 @@ class Chunk:
         values = told.values
         if not len(told.rows):
             return Source(_constant(name, values.dtype, told.fill))
-        access = _placed(name, *_rows_of(values), told.fill, "")
+        access = _placed(name, *_rows_of(values), told.fill, "", fetched=True)
         return Source.of(access, values, self._places_of(told.rows))
 
     def _filled(self, name: str, kinds: Iterable[int]) -> Array:
@@ -456,10 +461,17 @@ def _rows_of(values: Array) -> tuple[np.dtype[Any], int, int]:
 
 @cache
 def _placed(
-    name: str, lies: np.dtype[Any], stride: int, offset: int, fill: int | None, since: str
+    name: str,
+    lies: np.dtype[Any],
+    stride: int,
+    offset: int,
+    fill: int | None,
+    since: str,
+    *,
+    fetched: bool = False,
 ) -> Access:
     counts = _counts_as(name, lies)
-    return Access(How.PLACED, lies.str[1:], counts, stride, offset, fill, since)
+    return Access(How.PLACED, lies.str[1:], counts, stride, offset, fill, since, fetched=fetched)
 
 
 class Frame:

@@ -8,9 +8,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.loops.loop import fetch, loop, rare_step, step
+from uvtrace.loops.loop import fetch, fetch_line, loop, rare_step, step
 
-__all__ = ["AHEAD", "copy_row", "fetch", "fetch_ahead", "loop", "rare_step", "step"]
+__all__ = [
+    "AHEAD",
+    "copy_row",
+    "fetch",
+    "fetch_ahead",
+    "fetch_line",
+    "loop",
+    "rare_step",
+    "step",
+]
 
 AHEAD: Final = 12
 """How many events before it is looked at a record is asked for."""

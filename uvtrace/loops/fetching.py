@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How numba compiles :func:`uvtrace.loops.loop.fetch`."""
+"""How numba compiles :func:`uvtrace.loops.loop.fetch`, and the same of one cache line."""
 
 from __future__ import annotations
 
@@ -9,38 +9,50 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
-from uvtrace.loops.loop import fetch
+from uvtrace.loops.loop import fetch, fetch_line
 
 _CACHE_LINE: Final = 64
 
 
-def _fetch_code(typing_context: Any, array: Any, index: Any) -> Any:
-    """Ask for an element of an array, all of it, before it is needed."""
+def _fetch_code(most: int) -> Any:
+    """Ask for an element of an array, at most so many bytes of it, before it is needed."""
 
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        of, number = signature.args[0], arguments[1]
-        view = context.make_array(of)(context, builder, arguments[0])
-        places: Any = cgutils
-        place = places.get_item_pointer(context, builder, of, view, [number], wraparound=False)
-        pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        shape = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
-        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer], shape)
-        begin = builder.bitcast(place, pointer)
-        size = context.get_abi_sizeof(context.get_data_type(of.dtype))
-        for line in range(0, size, _CACHE_LINE):
-            at = builder.gep(begin, [word(line)])
-            builder.call(prefetch, [at, word(0), word(3), word(1)])
-        return context.get_dummy_value()
+    def typed(typing_context: Any, array: Any, index: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            of, number = signature.args[0], arguments[1]
+            view = context.make_array(of)(context, builder, arguments[0])
+            places: Any = cgutils
+            place = places.get_item_pointer(context, builder, of, view, [number], wraparound=False)
+            pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+            shape = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
+            prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer], shape)
+            begin = builder.bitcast(place, pointer)
+            size = context.get_abi_sizeof(context.get_data_type(of.dtype))
+            for line in range(0, min(size, most), _CACHE_LINE):
+                at = builder.gep(begin, [word(line)])
+                builder.call(prefetch, [at, word(0), word(3), word(1)])
+            return context.get_dummy_value()
 
-    return types.void(array, types.intp), code
+        return types.void(array, types.intp), code
+
+    return typed
 
 
-_fetch: Any = intrinsic(_fetch_code)
+_fetch: Any = intrinsic(_fetch_code(1 << 10))
+_fetch_line: Any = intrinsic(_fetch_code(_CACHE_LINE))
 
 
 @overload(fetch, jit_options={"forceinline": True})
 def _compiled_fetch(array: Any, index: Any) -> Any:
     def code(array: Any, index: Any) -> None:
         _fetch(array, index)
+
+    return code
+
+
+@overload(fetch_line, jit_options={"forceinline": True})
+def _compiled_fetch_line(array: Any, index: Any) -> Any:
+    def code(array: Any, index: Any) -> None:
+        _fetch_line(array, index)
 
     return code

@@ -131,6 +131,10 @@ def fetch(array: NDArray[Any], index: int) -> None:
     """Ask for an element of an array that is looked at some events later. Python need not."""
 
 
+def fetch_line(array: NDArray[Any], index: int) -> None:
+    """Ask for the first cache line of such an element."""
+
+
 def _described(value: Hashable) -> str:
     """Types, as they are called in every process."""
     if isinstance(value, tuple):

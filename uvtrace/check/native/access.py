@@ -40,6 +40,8 @@ class Access(NamedTuple):
         since: how a value that is a time is turned into the time that has passed since then:
             nothing, ``passed`` or ``passed, at least 0``; -1 stays.
         instead: where a value is 0, it is the one at this offset of the record.
+        fetched: there are so many places that a value is not in the processor's caches when it
+            is read: it is asked for ahead.
     """
 
     how: How
@@ -50,6 +52,7 @@ class Access(NamedTuple):
     fill: int | None = None
     since: str = ""
     instead: int | None = None
+    fetched: bool = False
 
 
 class Source(NamedTuple):

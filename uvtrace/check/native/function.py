@@ -234,26 +234,32 @@ class _Writer:
 
     def fetch(self, columns: Iterable[Column]) -> None:
         """Ask for what is told of a later event, which is not in the processor's caches."""
-        of_arrays: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
+        of_groups: dict[int, dict[int, dict[int, int]]] = defaultdict(dict)
         for access, number, group in columns:
             if access.how == How.PLACED:
-                of_arrays[group, access.stride][access.offset] = number
-        for (group, stride), numbers in of_arrays.items():
-            self._fetch_row(group, stride, numbers)
+                rows = of_groups[group]
+                if access.fetched:
+                    rows.setdefault(access.stride, {})[access.offset] = number
+        offset = self.assembly.value("shl i64 %ahead, 2") if of_groups else ""
+        for group, arrays in of_groups.items():
+            self._fetch_rows(group, offset, arrays)
 
-    def _fetch_row(self, group: int, stride: int, numbers: Mapping[int, int]) -> None:
-        """Fetch a row of an array; of its columns the numbers, by where they lie in a row."""
+    def _fetch_rows(self, group: int, offset: str, arrays: Mapping[int, Mapping[int, int]]) -> None:
+        """Fetch places, and the rows there: of arrays, by how far apart their rows are, the numbers
+        of columns by where they lie in a row."""
         asm = self.assembly
         places = self._column_argument(group, 1)
-        offset = asm.value("shl i64 %ahead, 2")
-        place = asm.value(f"sext i32 {asm.load('i32', places, offset, 4)} to i64")
         asm.fetch(places, asm.value(f"add i64 {offset}, {_BYTES_AHEAD}"))
-        begin = asm.value(f"mul i64 {place}, {stride}")
-        fetched = -_APART
-        for offset_in_row in sorted(numbers):
-            if offset_in_row >= fetched + _APART:
-                fetched = offset_in_row
-                asm.fetch(self._column_argument(numbers[offset_in_row], 0), begin)
+        if not arrays:
+            return
+        place = asm.value(f"sext i32 {asm.load('i32', places, offset, 4)} to i64")
+        for stride, numbers in arrays.items():
+            begin = asm.value(f"mul i64 {place}, {stride}")
+            fetched = -_APART
+            for offset_in_row in sorted(numbers):
+                if offset_in_row >= fetched + _APART:
+                    fetched = offset_in_row
+                    asm.fetch(self._column_argument(numbers[offset_in_row], 0), begin)
 
     def _column_argument(self, number: int, which: int) -> str:
         """Where the values (0) or the places (1) of a column are; not kept for later."""

@@ -25,6 +25,8 @@ Pair = tuple[str, str]
 _WORD_BYTES: Final = 8
 _MIX: Final = MIX - (1 << 64)
 """As LLVM writes it."""
+_POWERS: Final = {str(1 << power): power for power in range(63)}
+"""The powers of two, as operands."""
 _SIMPLE: Final = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
 _ORDERS: Final = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 
@@ -275,6 +277,12 @@ class Values:
         return self._asm.choice(fits, "i64", shifted, "0")
 
     def _division(self, op: str, word: bool, left: str, right: str) -> str:
+        if right in _POWERS:
+            # Shifts go towards smaller numbers, as the terms do.
+            if op == "%":
+                return self._asm.value(f"and i64 {left}, {int(right) - 1}")
+            instruction = "lshr" if word else "ashr"
+            return self._asm.value(f"{instruction} i64 {left}, {_POWERS[right]}")
         none = self._asm.value(f"icmp eq i64 {right}, 0")
         if word:
             by = self._asm.choice(none, "i64", "1", right)

@@ -36,6 +36,9 @@ _KNOWN: Final = 1 << _KNOWN_BITS
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _BARS: Final = 7
 _REGIONS_MAX: Final = 100
+_OF_STALE: Final = Flag.STALE | Flag.IMPORTED
+_NO_ROWS: Final[Rows] = np.zeros(0, np.int64)
+_NOTHING: Final = np.zeros(0, np.int8)
 
 _RECORD: Final = record_view(
     ("kind", "phase", "status", "function"),
@@ -126,7 +129,10 @@ class AddressPass:
             if name in self._wanted:
                 fill = 0 if name == "bar_length" else -1
                 chunk.put_placed(name, places, self._told[:count, at], fill=fill)
-        chunk.put_lazily("is_stale", lambda: _is_stale(chunk.column("flags")))
+        if chunk.flags_seen & _OF_STALE:
+            chunk.put_lazily("is_stale", lambda: _is_stale(chunk.column("flags")))
+        else:
+            chunk.put_rows("is_stale", _NO_ROWS, _NOTHING)
 
     def _events(self, chunk: Chunk, rows: Rows) -> _Events:
         lost, lost_of = chunk.losses.of([Sight.LIFE])

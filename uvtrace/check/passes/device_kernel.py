@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.columns.mapping import MappingState
-from uvtrace.check.compiled import fetch, fetch_ahead, loop, rare_step, step
+from uvtrace.check.compiled import fetch_ahead, fetch_line, loop, rare_step, step
 from uvtrace.check.record_view import record_view
 from uvtrace.trace.enums import Direction, Flag, Kind, Phase, Status
 
@@ -166,7 +166,7 @@ def find_rare(
     for row in accesses:
         while mapped[at] < row:
             at += 1
-        fetch(mappings, min(at + _MAPPED_AHEAD, len(mappings) - 1))
+        fetch_line(mappings, min(at + _MAPPED_AHEAD, len(mappings) - 1))
         mapping = mappings[at]
         counts[PLACES] = max(counts[PLACES], mapping.mapping_slot + 1)
         if mapping.mapping_state != _LIVE:
@@ -190,7 +190,7 @@ def follow(state: State, events: Events, told: NDArray[np.void]) -> None:
         one.device_reads, one.device_writes, one.pending_read, one.overwritten = 0, 0, -1, -1
         while at < len(events.mapped) - 1 and events.mapped[at] < row:
             at += 1
-        fetch(events.mappings, min(at + _MAPPED_AHEAD, len(events.mappings) - 1))
+        fetch_line(events.mappings, min(at + _MAPPED_AHEAD, len(events.mappings) - 1))
         record = events.records[row]
         f, position = np.int64(record.function), events.first + row
         if f >= len(state.epoch):

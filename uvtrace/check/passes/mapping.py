@@ -11,6 +11,7 @@ import numpy as np
 from uvtrace.check.chunk import Chunk, Rows
 from uvtrace.check.columns import mapping
 from uvtrace.check.expression import Column
+from uvtrace.check.lines import lined
 from uvtrace.check.passes import mapping_kernel as kernel
 from uvtrace.check.passes import mapping_table as tables
 from uvtrace.check.passes.snapshots import no_driver_rows
@@ -44,21 +45,27 @@ class MappingPass:
         self._state = kernel.new_state(functions)
         # One chunk's columns are over when the next one comes: the memory is used again.
         self._told = np.empty(0, kernel.TOLD)
+        self._limits = kernel.no_limits(functions)
 
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
         rows = chunk.rows(_KINDS)
         if len(self._told) < len(rows):
-            self._told = np.empty(len(rows), kernel.TOLD)
+            self._told = lined(len(rows), kernel.TOLD)
         told = self._told[: len(rows)]
+        limits = self._limits = kernel.emptied(self._limits, len(chunk), len(rows))
         calls, overlaps = self._calls(chunk, rows), "overlap" in self._wanted
-        reached = np.zeros(3, np.int64)
-        while not kernel.follow(self._table, self._state, calls, told, overlaps, reached):
+        reached = np.zeros(4, np.int64)
+        while not kernel.follow(self._table, self._state, calls, told, limits, overlaps, reached):
             self._table = tables.grown(self._table)
+        in_force, places = limits.told[: reached[kernel.LIMITED]], limits.places[: len(chunk)]
         for column in self.columns:
             if column.name in self._wanted:
                 fill = -1 if column.name in kernel.POSITIONS else 0
-                chunk.put_rows(column.name, rows, told[column.name], fill)
+                if column.name in kernel.LIMITED_BY:
+                    chunk.put_placed(column.name, places, in_force[column.name], fill=fill)
+                else:
+                    chunk.put_rows(column.name, rows, told[column.name], fill)
         if MAPPINGS in self._wanted:
             chunk.put_rows(MAPPINGS, rows, told)
 

@@ -12,6 +12,7 @@ from uvtrace.check.columns import mapping
 from uvtrace.check.columns.mapping import Family, MappingState, Owner
 from uvtrace.check.compiled import fetch_ahead, loop, rare_step, step
 from uvtrace.check.expression import EventColumn
+from uvtrace.check.lines import LINE
 from uvtrace.check.passes.mapping_table import (
     CAPACITY_MAX,
     DEAD,
@@ -91,18 +92,67 @@ class Calls(NamedTuple):
     first: int
 
 
-TOLD: Final = np.dtype(
-    [
-        *((column.name, column.dtype) for column in mapping.COLUMNS),
-        *(("mapping_slot", np.int32), ("meets_synced", np.int8)),
-    ],
-    align=True,
+_HOT: Final = (
+    *("mapping_id", "mapping_length", "mapping_room", "mapping_gone", "overlap"),
+    *("mapping_nents", "live_mappings", "mapping_slot", "mapping_state", "mapping_direction"),
+    *("mapping_flavour", "mapping_family", "mapping_owner", "mapped_elsewhere"),
+    *("mapping_other_flavour", "mappings_complete", "meets_synced"),
 )
-"""What it tells of it: ``columns.mapping``, the mapping's place in the table, and whether an access
-of the device meets the bytes of its last sync for the CPU."""
+"""What is looked at of every event: it lies on one cache line."""
+LIMITS: Final = np.dtype(
+    [
+        (column.name, column.dtype)
+        for column in (
+            *(mapping.dma_mask, mapping.dma_mask_since),
+            *(mapping.max_segment, mapping.segment_limit),
+        )
+    ]
+)
+"""The limits in force for a call, which seldom change."""
+LIMITED_BY: Final = frozenset(LIMITS.names or ())
+
+
+def _told() -> np.dtype[np.void]:
+    """The columns but the limits, the hot ones first: two cache lines."""
+    types = {column.name: np.dtype(column.dtype) for column in mapping.COLUMNS}
+    types |= {"mapping_slot": np.dtype(np.int32), "meets_synced": np.dtype(np.int8)}
+    cold = [name for name in types if name not in (*_HOT, *LIMITED_BY)]
+    cold.sort(key=lambda name: -types[name].itemsize)
+    names, offsets, at = [*_HOT, *cold], [], 0
+    for name in names:
+        at = max(at, LINE) if name == cold[0] else at
+        offsets.append(at)
+        at += types[name].itemsize
+    return np.dtype(
+        {
+            "names": names,
+            "formats": [types[name] for name in names],
+            "offsets": offsets,
+            "itemsize": 2 * LINE,
+        },
+        align=True,
+    )
+
+
+TOLD: Final = _told()
+"""What it tells of it: ``columns.mapping`` but for the limits, the mapping's place in the table,
+and whether an access of the device meets the bytes of its last sync for the CPU."""
 POSITIONS: Final = frozenset(
     column.name for column in mapping.COLUMNS if isinstance(column, EventColumn)
 )
+
+
+class Limits(NamedTuple):
+    """The limits in force for the calls of a chunk: those of most are those of another one.
+
+    ``told`` (dtype LIMITS) are all that there are, and ``places`` (by row) tells which are a
+    call's; -1 of what is not followed. ``current`` are those told last by function, for streaming
+    and coherent mappings: -1 none in this chunk, or others are in force.
+    """
+
+    told: NDArray[np.void]
+    places: NDArray[np.int32]
+    current: NDArray[np.int32]
 
 
 class State(NamedTuple):
@@ -136,6 +186,24 @@ def new_state(functions: int) -> State:
     )
 
 
+def no_limits(functions: int) -> Limits:
+    """No limits, and no room for any."""
+    nothing, places = np.zeros(0, LIMITS), np.zeros(0, np.int32)
+    return Limits(nothing, places, np.full((functions, 2), -1, np.int32))
+
+
+def emptied(limits: Limits, rows: int, calls: int) -> Limits:
+    """Limits of no call yet, with room for a chunk's; one's are over when the next one comes."""
+    told, places, _ = limits
+    if len(told) < calls:
+        told = np.empty(calls, LIMITS)
+    if len(places) < rows:
+        places = np.empty(rows, np.int32)
+    places[:rows] = -1
+    limits.current[:] = -1
+    return limits._replace(told=told, places=places)
+
+
 _MAP, _UNMAP = int(Kind.MAP), int(Kind.UNMAP)
 _ALLOC, _FREE = int(Kind.ALLOC), int(Kind.FREE)
 _POOL_ALLOC, _POOL_FREE = int(Kind.POOL_ALLOC), int(Kind.POOL_FREE)
@@ -155,8 +223,9 @@ _TO_DEVICE, _FROM_DEVICE = int(Direction.TO_DEVICE), int(Direction.FROM_DEVICE)
 
 _EXPECTED: Final = 4
 """How many events before it is looked at a mapping is asked for."""
-EVENT, LOST, UNDRIVEN = range(3)
-"""How far :func:`follow` has come: among the events, the losses, and those without a driver."""
+EVENT, LOST, UNDRIVEN, LIMITED = range(4)
+"""How far :func:`follow` has come: among the events, the losses, those without a driver, and how
+many limits it has told."""
 
 
 @loop
@@ -165,6 +234,7 @@ def follow(
     state: State,
     calls: Calls,
     told: NDArray[np.void],
+    limits: Limits,
     with_overlaps: bool,
     reached: NDArray[np.int64],
 ) -> bool:
@@ -174,8 +244,9 @@ def follow(
         table, state: changed in place.
         calls: in order.
         told: dtype TOLD: filled with what is told of each.
+        limits: filled; there is room for those of each.
         with_overlaps: look for overlapping mappings, too.
-        reached: int64, shape (3,): zeros to begin with; goes on.
+        reached: int64, shape (4,): zeros to begin with; goes on.
 
     Returns:
         Whether all of them were followed; else the table is full.
@@ -191,6 +262,7 @@ def follow(
         row, one = calls.rows[i], told[i]
         while following < len(calls.lost) and calls.lost[following] <= row:
             _lose_at(table, state, calls, following)
+            limits.current[:] = -1
             following += 1
         f: Any = np.int64(calls.function[row])
         kind: Any = np.int64(calls.kind[row])
@@ -200,9 +272,9 @@ def follow(
         _untold(one)
         if f >= functions:
             continue
-        _limits(state, f, kind, one)
+        _tell_limits(state, limits, f, kind, row, reached)
         call, position = calls.records[row], calls.first + row
-        _follow_one(table, state, f, kind, position, call, one, with_overlaps)
+        _follow_one(table, state, limits, f, kind, position, call, one, with_overlaps)
         if one.mapping_state == _UNKNOWN:
             _blank(one)
         one.live_mappings = table.live[f]
@@ -225,6 +297,7 @@ def _expect_ahead(table: Table, calls: Calls, i: int) -> None:
 def _follow_one(
     table: Table,
     state: State,
+    limits: Limits,
     f: Any,
     kind: Any,
     position: int,
@@ -249,6 +322,7 @@ def _follow_one(
         forget_pool(table, f, call.phys)
     else:
         _live(table, state, f, kind, position, call)
+        limits.current[f, :] = -1
 
 
 @step
@@ -261,8 +335,7 @@ def _untold(one: Row) -> None:
     one.mapping_direction, one.mapping_flavour, one.mapping_family = 0, 0, 0
     one.mapping_owner, one.mapping_nents, one.mapping_entries, one.mapping_attrs = 0, 0, 0, 0
     one.mapped_elsewhere, one.mapping_other, one.mapping_other_flavour = 0, -1, 0
-    one.overlap, one.dma_mask, one.dma_mask_since = -1, _ZERO, -1
-    one.max_segment, one.segment_limit = _ZERO, _ZERO
+    one.overlap = -1
     one.live_mappings, one.mappings_complete = 0, 0
 
 
@@ -318,12 +391,19 @@ def _live(table: Table, state: State, f: int, kind: int, position: int, call: Ro
 
 
 @step
-def _limits(state: State, f: int, kind: int, one: Row) -> None:
+def _tell_limits(
+    state: State, limits: Limits, f: int, kind: int, row: int, reached: NDArray[np.int64]
+) -> None:
     which = 0 if kind == _MAP else 1
-    one.dma_mask = state.masks[f, which]
-    one.dma_mask_since = state.masks_since[f, which]
-    one.max_segment = state.segment[f, 0]
-    one.segment_limit = state.segment[f, 1]
+    if limits.current[f, which] < 0:
+        one = limits.told[reached[LIMITED]]
+        one.dma_mask = state.masks[f, which]
+        one.dma_mask_since = state.masks_since[f, which]
+        one.max_segment = state.segment[f, 0]
+        one.segment_limit = state.segment[f, 1]
+        limits.current[f, which] = reached[LIMITED]
+        reached[LIMITED] += 1
+    limits.places[row] = limits.current[f, which]
 
 
 @step

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.compiled import fetch, loop, rare_step, step
+from uvtrace.check.lines import lined
 
 LEVEL_SHIFTS: Final = (11, 12, 14, 17, 20, 24, 28, 32, 40, 52)
 _LEVELS = len(LEVEL_SHIFTS)
@@ -29,32 +30,22 @@ _AHEAD: Final = 4
 """Mappings ahead of the oldest that are asked for."""
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _NONE: Final = np.int32(-1)
+_ALL_FITS: Final = 7
 _ONE_SYMBOL: Final = (0, 5)  # dma_unmap_single and dma_unmap_page have been one since 4.x
 
+_HOT: Final = (
+    *(("address", np.uint64), ("length", np.uint64), ("id", np.int64), ("gone", np.int64)),
+    *(("attrs", np.uint32), ("function", np.uint16), ("state", np.uint8), ("family", np.uint8)),
+    *(("direction", np.uint8), ("flavour", np.uint8), ("owner", np.uint8), ("level", np.uint8)),
+    *(("next", np.int32, (2,)), ("previous", np.int32, (2,)), ("unused", np.uint32)),
+)
+"""What is looked at of a mapping that is passed by: one cache line of it."""
 ENTRY: Final = np.dtype(
     [
-        ("address", np.uint64),
-        ("length", np.uint64),
-        ("cpu_address", np.uint64),
-        ("pool", np.uint64),
-        ("id", np.int64),
-        ("made", np.int64),
-        ("gone", np.int64),
-        ("synced", np.int64),
-        ("synced_address", np.uint64),
-        ("synced_length", np.uint64),
-        ("attrs", np.uint32),
-        ("nents", np.uint32),
-        ("entries", np.uint32),
-        ("function", np.uint16),
-        ("state", np.uint8),
-        ("family", np.uint8),
-        ("direction", np.uint8),
-        ("flavour", np.uint8),
-        ("owner", np.uint8),
-        ("level", np.uint8),
-        ("next", np.int32, (2,)),
-        ("previous", np.int32, (2,)),
+        *_HOT,
+        *(("cpu_address", np.uint64), ("pool", np.uint64), ("made", np.int64)),
+        *(("synced", np.int64), ("synced_address", np.uint64), ("synced_length", np.uint64)),
+        *(("nents", np.uint32), ("entries", np.uint32), ("rest", np.uint64)),
     ],
     align=True,
 )
@@ -72,8 +63,10 @@ class Table(NamedTuple):
         unused: stack of entries that are free; ``counts[0]`` of them.
         dead: ring of entries that have gone, oldest first from ``counts[1]``, ``counts[2]`` of
             them.
-        counts: also [3] the serial number last given, [4] the entries live.
+        counts: also [3] the serial number last given, [4] the entries live, [5] the levels that
+            there were entries on so far, counted from the lowest.
         levels: entries on each level.
+        gone: those of them that have gone.
         live: live streaming mappings of each function.
         last: the last entry found, by function; most accesses stay in one mapping.
     """
@@ -84,23 +77,25 @@ class Table(NamedTuple):
     dead: NDArray[np.int32]
     counts: NDArray[np.int64]
     levels: NDArray[np.int64]
+    gone: NDArray[np.int64]
     live: NDArray[np.int32]
 
 
-UNUSED, DEAD_FIRST, DEAD_COUNT, SERIAL, LIVE_COUNT = range(5)
+UNUSED, DEAD_FIRST, DEAD_COUNT, SERIAL, LIVE_COUNT, HEIGHT = range(6)
 
 
 def new_table(functions: int, capacity: int, history: int) -> Table:
     """An empty table for ``capacity`` mappings, ``history`` of which may be gone ones."""
-    counts = np.zeros(5, np.int64)
+    counts = np.zeros(6, np.int64)
     counts[UNUSED] = capacity
     return Table(
-        entries=np.zeros(capacity, ENTRY),
+        entries=lined(capacity, ENTRY, zero=True),
         heads=np.full(1 << max(int(capacity - 1).bit_length() + 1, 4), _NONE, np.int32),
         unused=np.arange(capacity - 1, -1, -1, dtype=np.int32),
         dead=np.zeros(history, np.int32),
         counts=counts,
         levels=np.zeros(_LEVELS, np.int64),
+        gone=np.zeros(_LEVELS, np.int64),
         live=np.zeros(functions + 1, np.int32),
     )
 
@@ -116,6 +111,7 @@ def grown(table: Table) -> Table:
     larger.counts[:] = table.counts
     larger.counts[UNUSED] = capacity + free
     larger.dead[:] = table.dead
+    larger.gone[:] = table.gone
     larger.live[:] = table.live
     _enter_all(larger, capacity)
     return larger
@@ -138,7 +134,7 @@ def _bucket(table: Table, function: int, level: int, cell: np.uint64) -> int:
 @step
 def expect(table: Table, function: int, address: np.uint64) -> None:
     """Ask for what is looked at when an address is looked for some events later."""
-    for level in range(_LEVELS):
+    for level in range(table.counts[HEIGHT]):
         if table.levels[level] != 0:
             node = table.heads[_bucket(table, function, level, address >> _SHIFTS[level])]
             # Asked for without waiting to know whether there is one.
@@ -168,6 +164,7 @@ def _enter(table: Table, entry: int) -> None:
     level = level_of(one.length)
     one.level = level
     table.levels[level] += 1
+    table.counts[HEIGHT] = max(table.counts[HEIGHT], level + 1)
     low = one.address >> _SHIFTS[level]
     high = _last_byte(one.address, one.length) >> _SHIFTS[level]
     _link(table, entry, 0, _bucket(table, one.function, level, low))
@@ -192,6 +189,8 @@ def _link(table: Table, entry: int, side: int, bucket: int) -> None:
 def _leave(table: Table, entry: int) -> None:
     one = table.entries[entry]
     table.levels[one.level] -= 1
+    if one.state == DEAD:
+        table.gone[one.level] -= 1
     for side in range(2):
         following, before = one.next[side], one.previous[side]
         if before == _NONE:
@@ -247,6 +246,7 @@ def remove(table: Table, entry: int, position: int) -> None:
     if before >= 0:
         _forget_dead(table, before)
     one.state = DEAD
+    table.gone[one.level] += 1
     one.gone = position
     size = len(table.dead)
     if table.counts[DEAD_COUNT] == size:
@@ -274,8 +274,8 @@ def forget(table: Table, entry: int) -> None:
 @step
 def find_gone(table: Table, function: int, family: int, address: np.uint64) -> int:
     """The mapping that began at an address and has gone, -1 if there is none."""
-    for level in range(_LEVELS):
-        if table.levels[level] == 0:
+    for level in range(table.counts[HEIGHT]):
+        if table.gone[level] == 0:
             continue
         node = table.heads[_bucket(table, function, level, address >> _SHIFTS[level])]
         while node >= 0:
@@ -302,25 +302,49 @@ def find_start(
     flavour: int,
 ) -> int:
     """The live mapping that begins at an address and fits best, -1 if there is none."""
-    best, best_fit = -1, -1
-    for level in range(_LEVELS):
-        if table.levels[level] == 0:
+    # One that fits in everything has the length that is looked for: it is on that length's level.
+    own = level_of(length)
+    best, best_fit = _fitting(table, own, function, family, address, length, direction, flavour)
+    if best_fit == _ALL_FITS:
+        return best
+    for level in range(table.counts[HEIGHT]):
+        if table.levels[level] == 0 or level == own:
             continue
-        node = table.heads[_bucket(table, function, level, address >> _SHIFTS[level])]
-        while node >= 0:
-            one = table.entries[node // 2]
-            if (
-                one.state == LIVE
-                and one.address == address
-                and one.family == family
-                and one.function == function
-            ):
-                fit = _fit(one, length, direction, flavour)
-                older = best >= 0 and one.id < table.entries[best].id
-                if fit > best_fit or (fit == best_fit and older):
-                    best, best_fit = node // 2, fit
-            node = one.next[node % 2]
+        one, fit = _fitting(table, level, function, family, address, length, direction, flavour)
+        older = one >= 0 and best >= 0 and table.entries[one].id < table.entries[best].id
+        if fit > best_fit or (fit == best_fit and older):
+            best, best_fit = one, fit
     return best
+
+
+@step
+def _fitting(
+    table: Table,
+    level: int,
+    function: int,
+    family: int,
+    address: np.uint64,
+    length: np.uint64,
+    direction: int,
+    flavour: int,
+) -> tuple[int, int]:
+    """The same of one level, and how well it fits; -1 if there is none."""
+    best, best_fit = -1, -1
+    node = table.heads[_bucket(table, function, level, address >> _SHIFTS[level])]
+    while node >= 0:
+        one = table.entries[node // 2]
+        if (
+            one.state == LIVE
+            and one.address == address
+            and one.family == family
+            and one.function == function
+        ):
+            fit = _fit(one, length, direction, flavour)
+            older = best >= 0 and one.id < table.entries[best].id
+            if fit > best_fit or (fit == best_fit and older):
+                best, best_fit = int(node // 2), fit
+        node = one.next[node % 2]
+    return best, best_fit
 
 
 @step
@@ -347,7 +371,7 @@ def find_around(
     goes before the pages behind the pool, which live on.
     """
     best, best_rank, best_id = -1, -1, np.int64(-1)
-    for level in range(_LEVELS):
+    for level in range(table.counts[HEIGHT]):
         if table.levels[level] == 0:
             continue
         node = table.heads[_bucket(table, function, level, address >> _SHIFTS[level])]
@@ -407,7 +431,7 @@ def find_overlap(
     if length == 0 or attrs & _SKIP_CPU_SYNC:
         return -1
     last = _last_byte(address, length)
-    for level in range(_LEVELS):
+    for level in range(table.counts[HEIGHT]):
         if table.levels[level] == 0:
             continue
         low, high = address >> _SHIFTS[level], last >> _SHIFTS[level]

@@ -35,7 +35,7 @@ _NAMES: Final = {
 _SIGHTS: Final = (Sight.CPL, Sight.DMA, Sight.IRQ, Sight.MMIO)
 """What tells of messages: where it is lost, nothing is known to be under way."""
 
-_APART: Final = np.uint32(Flag.APART | Flag.FAR)
+_APART: Final = Flag.APART | Flag.FAR
 
 
 class OrderingPass:
@@ -53,7 +53,7 @@ class OrderingPass:
         if self._wanted & {"held_up_by", *_NAMES}:
             if len(chunk) and chunk.kind[0] != END:
                 self._latest_ns = max(self._latest_ns, int(chunk.column("time_ns").max()))
-            if len(self._in_flight) or np.any(chunk.column("flags") & _APART):
+            if len(self._in_flight) or chunk.flags_seen & _APART:
                 self._tell_passings(chunk)
             else:
                 # Every message arrived when it was issued: nothing can have been passed.
