@@ -44,6 +44,11 @@ _COMPARE: Final[dict[str, Callable[[int, int], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_BITWISE: Final[dict[str, Callable[..., int]]] = {
+    "&": operator.and_,
+    "|": operator.or_,
+    "^": operator.xor,
+}
 _INVERSE: Final = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 _STRICT: Final = frozenset({"compute", "bits", "compare", "member", "not"})
 """Of these nothing is known where an input is not."""
@@ -112,8 +117,7 @@ class Flat:
                     return self._literal(self._constants[term.name])
                 return self._node("column", (), (term.name, None))
             case Compute():
-                inputs = self.value(term.left), self.value(term.right)
-                return self._node("compute", inputs, (term.op, term.is_word))
+                return self._compute(term, self.value(term.left), self.value(term.right))
             case Bits():
                 return self._node("bits", (self.value(term.of),), (term.low, term.mask))
             case Choose():
@@ -193,8 +197,7 @@ class Flat:
             case Constant():
                 return self.yes if term.value else self.no
             case Compute():
-                inputs = self.add(term.left), self.add(term.right)
-                return self._node("compute", inputs, (term.op, term.is_word))
+                return self._compute(term, self.add(term.left), self.add(term.right))
             case Bits():
                 return self._node("bits", (self.add(term.of),), (term.low, term.mask))
             case Choose():
@@ -230,6 +233,15 @@ class Flat:
         if value not in (0, 1) and maybe:
             return self.unknown
         return self.yes if value == 1 else self.no
+
+    def _compute(self, term: Compute, left: int, right: int) -> int:
+        values = [self._value(number, word=False) for number in (left, right)]
+        if term.op in _BITWISE and None not in values:
+            return self._literal(_BITWISE[term.op](*values))
+        sure = not (self.nodes[left].maybe or self.nodes[right].maybe)
+        if term.op == "&" and 0 in values and sure:
+            return self._literal(0)
+        return self._node("compute", (left, right), (term.op, term.is_word))
 
     def _choose(self, term: Choose) -> int:
         condition = self.add(term.condition)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 NO: Final = "false"
@@ -12,7 +13,9 @@ YES: Final = "true"
 class Assembly:
     """The body of a function. An operand is the name of a value, or a number."""
 
-    def __init__(self) -> None:
+    def __init__(self, block: str = "entry") -> None:
+        self.block = block
+        """The one that is written."""
         self._lines: list[str] = []
         self._count = 0
 
@@ -39,6 +42,7 @@ class Assembly:
     def begin(self, label: str) -> None:
         """Begin a block."""
         self._lines.append(f"{label}:")
+        self.block = label
 
     def go(self, label: str) -> None:
         """End a block: go on at another."""
@@ -47,6 +51,11 @@ class Assembly:
     def branch(self, condition: str, yes: str, no: str) -> None:
         """End a block: go on at one of two others."""
         self.do(f"br i1 {condition}, label %{yes}, label %{no}")
+
+    def met(self, type_: str, values: Mapping[str, str]) -> str:
+        """At the beginning of a block: the value of the block that it was reached from."""
+        told = ", ".join(f"[ {value}, %{block} ]" for block, value in values.items())
+        return self.value(f"phi {type_} {told}")
 
     # ------------------------------------------------------- truths, spared where decided
 

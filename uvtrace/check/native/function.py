@@ -223,6 +223,7 @@ class _Writer:
         self.assembly = Assembly()
         self._sizes = sizes
         self._told = told
+        self._told_of: set[int] = set()
         frame = Frame(
             accesses={name: column.access for name, column in columns.items()},
             values={name: Argument.COLUMNS + 2 * each.number for name, each in columns.items()},
@@ -380,11 +381,9 @@ class _Writer:
         count_at = asm.value(f"getelementptr i64, ptr {told}, i64 {base}")
         count = asm.value(f"load i64, ptr {count_at}, align 8")
         rows = asm.load("ptr", told, str(8 * (base + 1)), 8)
-        last_at = asm.value(f"getelementptr i64, ptr {rows}, i64 {count}")
-        last = asm.value(f"load i64, ptr {last_at}, align 8")
-        # An event of which something else was told before has its place.
-        is_new = asm.value(f"icmp ne i64 {last}, {Frame.row}")
-        place = asm.value(f"add i64 {count}, {asm.value(f'zext i1 {is_new} to i64')}")
+        is_new = self._is_new(output.number, rows, count)
+        step = "1" if is_new == YES else asm.value(f"zext i1 {is_new} to i64")
+        place = asm.value(f"add i64 {count}, {step}")
         asm.store(Frame.row, rows, place)
         asm.do(f"store i64 {place}, ptr {count_at}, align 8")
         bits = asm.load("ptr", told, str(8 * (base + 2)), 8)
@@ -397,11 +396,22 @@ class _Writer:
             numbers = asm.load("ptr", told, str(8 * (base + 3 + asked.place)), 8)
             asm.store(self._values.asked(asked), numbers, place)
 
+    def _is_new(self, follower: int, rows: str, count: str) -> str:
+        """Whether nothing else was told of the event before: else it has its place."""
+        if follower not in self._told_of:
+            self._told_of.add(follower)
+            return YES
+        last_at = self.assembly.value(f"getelementptr i64, ptr {rows}, i64 {count}")
+        last = self.assembly.value(f"load i64, ptr {last_at}, align 8")
+        return self.assembly.value(f"icmp ne i64 {last}, {Frame.row}")
+
     def _add_bit(self, bits: str, place: str, bit: int, is_new: str) -> None:
         asm = self.assembly
         at = asm.value(f"getelementptr i64, ptr {bits}, i64 {place}")
-        old = asm.choice(is_new, "i64", "0", asm.value(f"load i64, ptr {at}, align 8"))
+        old = "0"
+        if is_new != YES:
+            old = asm.choice(is_new, "i64", "0", asm.value(f"load i64, ptr {at}, align 8"))
         if 0 <= bit < 64:
             own = 1 << bit if bit < 63 else -(1 << 63)
-            old = asm.value(f"or i64 {old}, {own}")
+            old = str(own) if old == "0" else asm.value(f"or i64 {old}, {own}")
         asm.do(f"store i64 {old}, ptr {at}, align 8")

@@ -8,7 +8,7 @@ the code is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -27,6 +27,8 @@ _MIX: Final = MIX - (1 << 64)
 """As LLVM writes it."""
 _POWERS: Final = {str(1 << power): power for power in range(63)}
 """The powers of two, as operands."""
+_HEAVY: Final = 8
+"""Parts that a truth has at least, to be left out where another one has decided."""
 _SIMPLE: Final = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
 _ORDERS: Final = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 
@@ -283,6 +285,26 @@ class Values:
                 return self._asm.value(f"and i64 {left}, {int(right) - 1}")
             instruction = "lshr" if word else "ashr"
             return self._asm.value(f"{instruction} i64 {left}, {_POWERS[right]}")
+        if op == "//" or not right.startswith("%"):
+            return self._divided(op, word, left, right)
+        # Most often it is a power of two, and to divide takes as long as a dozen other things.
+        asm = self._asm
+        ones = asm.value(f"sub i64 {right}, 1")
+        more = asm.value(f"and i64 {right}, {ones}")
+        is_power = asm.value(f"icmp eq i64 {more}, 0")
+        positive = asm.value(f"icmp sgt i64 {right}, 0")
+        masks, divides, behind = asm.label("masks"), asm.label("divides"), asm.label("behind")
+        asm.branch(asm.both(is_power, positive), masks, divides)
+        asm.begin(masks)
+        masked = asm.value(f"and i64 {left}, {ones}")
+        asm.go(behind)
+        asm.begin(divides)
+        divided = self._divided(op, word, left, right)
+        asm.go(behind)
+        asm.begin(behind)
+        return asm.met("i64", {masks: masked, divides: divided})
+
+    def _divided(self, op: str, word: bool, left: str, right: str) -> str:
         none = self._asm.value(f"icmp eq i64 {right}, 0")
         if word:
             by = self._asm.choice(none, "i64", "1", right)
@@ -361,14 +383,42 @@ class Values:
         return self._asm.both(result, known), possible
 
     def _joined(self, node: Node) -> Pair:
-        join = self._asm.both if node.op == "all" else self._asm.either
-        certain, possible = self.truth(node.inputs[0])
-        for number in node.inputs[1:]:
-            other = self.truth(number)
-            same = certain == possible and other[0] == other[1]
-            certain = join(certain, other[0])
-            possible = certain if same else join(possible, other[1])
-        return certain, possible
+        return self._of_parts(node.op, node.inputs)
+
+    def _of_parts(self, op: str, parts: Sequence[int]) -> Pair:
+        """All of some truths, or some; the cheap ones come first."""
+        first, rest = self.truth(parts[0]), parts[1:]
+        if not rest:
+            return first
+        decides = self._asm.opposite(first[1]) if op == "all" else first[0]
+        weight = sum(self._flat.nodes[number].weight for number in rest)
+        if weight >= _HEAVY and decides not in (NO, YES):
+            return self._spared(op, first, decides, rest)
+        return self._of_two(op, first, self._of_parts(op, rest))
+
+    def _of_two(self, op: str, one: Pair, other: Pair) -> Pair:
+        join = self._asm.both if op == "all" else self._asm.either
+        certain = join(one[0], other[0])
+        if one[0] == one[1] and other[0] == other[1]:
+            return certain, certain
+        return certain, join(one[1], other[1])
+
+    def _spared(self, op: str, first: Pair, decides: str, rest: Sequence[int]) -> Pair:
+        """The same, where the first truth may spare looking at the others."""
+        asm = self._asm
+        others, behind, begun = asm.label("others"), asm.label("behind"), asm.block
+        asm.branch(decides, behind, others)
+        asm.begin(others)
+        with self.scope():
+            certain, possible = self._of_two(op, first, self._of_parts(op, rest))
+        ended = asm.block
+        asm.go(behind)
+        asm.begin(behind)
+        decided = NO if op == "all" else YES
+        told = asm.met("i1", {begun: decided, ended: certain})
+        if certain == possible:
+            return told, told
+        return told, asm.met("i1", {begun: decided, ended: possible})
 
     def _is_known(self, of: int) -> Pair:
         if self._flat.nodes[of].op in ("column", "compute", "bits", "choose"):
