@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -34,6 +34,8 @@ _BEHIND: Final = 8
 """Zeros behind the rows that are ordered by kind."""
 
 
+_PAYLOADS: Final = 256
+"""Payloads that are kept for whoever asks again."""
 _FEW: Final = 2
 """Fields of the union are read of fewer rows than one in so many, and else of all at once."""
 
@@ -61,13 +63,14 @@ class _Placed(NamedTuple):
     """A column whose values lie at places, one for every row; it holds ``fill`` where that is -1.
 
     Where ``since`` says so they are times, and the column tells how long ago that was: see
-    :class:`uvtrace.check.native.access.Access`.
+    :class:`uvtrace.check.native.access.Access`, also of ``fetched``.
     """
 
     places: NDArray[np.int32]
     values: Array
     since: str
     fill: int | None
+    fetched: bool
 
 
 class Chunk:
@@ -98,7 +101,8 @@ class Chunk:
         self.records.flags.writeable = False
         self.first = first
         self.losses = losses
-        self.payload = payload
+        # Several passes ask for the same ones, each of which is looked for in the file.
+        self.payload = lru_cache(_PAYLOADS)(payload)
         self._parts_at_hand = parts
         self._columns: dict[str, Array] = {}
         self._fillers: dict[str, Filler] = {}
@@ -110,6 +114,7 @@ class Chunk:
         self._places: dict[int, tuple[Rows, NDArray[np.int32]]] = {}
         self._found: dict[tuple[int, int], tuple[Rows, NDArray[np.int32]]] = {}
         self._rows: dict[frozenset[int], Rows] = {}
+        self._addresses: dict[int, tuple[Array, int]] = {}
         self._latest: tuple[int, NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
@@ -216,9 +221,7 @@ class Chunk:
             return self._told_source(name, told)
         placed = self._placed.get(name)
         if placed is not None:
-            values = placed.values
-            access = _placed(name, *_rows_of(values), placed.fill, placed.since)
-            return Source.of(access, values, placed.places)
+            return self._placed_source(name, placed)
         if name not in self._put and is_field(name):
             return None
         return self._row_source(self.column(name))
@@ -241,8 +244,22 @@ class Chunk:
         values = told.values
         if not len(told.rows):
             return Source(_constant(name, values.dtype, told.fill))
-        access = _placed(name, *_rows_of(values), told.fill, "", fetched=True)
-        return Source.of(access, values, self._places_of(told.rows))
+        placed = _Placed(self._places_of(told.rows), values, "", told.fill, fetched=True)
+        return self._placed_source(name, placed)
+
+    def _placed_source(self, name: str, told: _Placed) -> Source:
+        values, where = told.values, self._address_of
+        lies = values.dtype, values.strides[0], offset_in_row(values, where)
+        access = _placed(name, *lies, told.fill, told.since, fetched=told.fetched)
+        return Source.of(access, values, told.places, where)
+
+    def _address_of(self, array: Array) -> int:
+        """Where an array lies, which columns share: to ask takes as long as all else."""
+        known = self._addresses.get(id(array))
+        if known is None:
+            # With the array, so that its id stays its own.
+            known = self._addresses[id(array)] = array, address_of(array)
+        return known[1]
 
     def _filled(self, name: str, kinds: Iterable[int]) -> Array:
         """A column that is filled in for some kinds only."""
@@ -283,6 +300,7 @@ class Chunk:
         *,
         since: str = "",
         fill: int | None = None,
+        fetched: bool = False,
     ) -> None:
         """Tell a derived column whose values lie at places, one for every row.
 
@@ -293,8 +311,9 @@ class Chunk:
             since: ``passed``: they are times, of which the column tells how long ago they were,
                 and -1 where they are negative; ``passed, at least 0``: no less than that.
             fill: what rows hold whose place is -1; None: every row has a place.
+            fetched: there are so many places that a value is asked for ahead.
         """
-        self._placed[name] = _Placed(places, values, since, fill)
+        self._placed[name] = _Placed(places, values, since, fill, fetched)
         self._columns.pop(name, None)
 
     def put_rows(self, name: str, rows: Rows, values: Array, fill: int = 0) -> None:
@@ -330,6 +349,7 @@ class Chunk:
         self._places.clear()
         self._found.clear()
         self._rows.clear()
+        self._addresses.clear()
 
     def _take_told(self, name: str, rows: Rows) -> Array:
         told = self._told_of(name)
@@ -453,10 +473,6 @@ def _counts_as(name: str, lies: np.dtype[Any]) -> str:
 @cache
 def _constant(name: str, lies: np.dtype[Any], fill: int) -> Access:
     return Access(How.CONSTANT, counts=_counts_as(name, lies), fill=fill)
-
-
-def _rows_of(values: Array) -> tuple[np.dtype[Any], int, int]:
-    return values.dtype, values.strides[0], offset_in_row(values)
 
 
 @cache

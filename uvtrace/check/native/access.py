@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +25,10 @@ class How(IntEnum):
     none, a negative one, it is ``fill``."""
     POSITION = 4
     """It is the event's position in the trace."""
+
+
+Where = Callable[[NDArray[Any]], int]
+"""Tells where an array begins in memory."""
 
 
 class Access(NamedTuple):
@@ -74,25 +78,31 @@ class Source(NamedTuple):
 
     @classmethod
     def of(
-        cls, access: Access, values: NDArray[Any], places: NDArray[np.int32] | None = None
+        cls,
+        access: Access,
+        values: NDArray[Any],
+        places: NDArray[np.int32] | None = None,
+        where: Where | None = None,
     ) -> Source:
-        """A column that is read from arrays."""
+        """A column that is read from arrays; ``where`` tells where they begin in memory."""
+        where = where or address_of
         if not len(values):
             values = _NOTHING
-        places_address = 0 if places is None else address_of(places)
-        return cls(access, values, address_of(values), places, places_address)
+        places_address = 0 if places is None else where(places)
+        return cls(access, values, where(values), places, places_address)
 
 
 _NOTHING: Final = np.zeros(1, np.int64)
 """What is read, and not used, where no event has a place."""
 
 
-def offset_in_row(values: NDArray[Any]) -> int:
+def offset_in_row(values: NDArray[Any], where: Where | None = None) -> int:
     """Where a field lies in the structures, or a column in the rows, that an array is one of."""
     owner, stride = values.base, values.strides[0]
     if stride <= values.itemsize or not isinstance(owner, np.ndarray):
         return 0
-    return (address_of(values) - address_of(owner)) % stride
+    where = where or address_of
+    return (where(values) - where(owner)) % stride
 
 
 def address_of(array: NDArray[Any]) -> int:

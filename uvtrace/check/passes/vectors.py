@@ -46,7 +46,7 @@ _RECORD: Final = record_view(
 )
 _MMIO_WRITE, _MSIX, _RESET = int(Kind.MMIO_WRITE), int(Kind.MSIX), int(Kind.RESET)
 _ASSERT, _DEASSERT = int(Kind.INTX_ASSERT), int(Kind.INTX_DEASSERT)
-_ENTER: Final = int(Kind.HANDLER_ENTER)
+_ENTER, _EXIT = int(Kind.HANDLER_ENTER), int(Kind.HANDLER_EXIT)
 _LAST_ACCESS: Final = int(Kind.PIO_WRITE)
 _ENTRY_BYTES, _VECTORS = 16, 2048
 _CPUS: Final = 4096
@@ -95,6 +95,18 @@ class _Events(NamedTuple):
     first: int
 
 
+class _Told(NamedTuple):
+    """What is told: dtype _TOLD, and which of it of each record, -1 of what is not followed.
+
+    Of most events only the INTx line is told, the same until it changes. ``lines``: by function,
+    where it was told last in this chunk, -1 nowhere since it has changed.
+    """
+
+    told: NDArray[np.void]
+    places: NDArray[np.int32]
+    lines: NDArray[np.int64]
+
+
 class VectorsPass:
     """Fills ``columns.vectors``."""
 
@@ -109,6 +121,10 @@ class VectorsPass:
             line=np.full((functions, 2), -1, np.int64),
             running=np.full((_CPUS + _THREADS, 3), -1, np.int64),
         )
+        # One chunk's columns are over when the next one comes: the memory is used again.
+        self._places = np.empty(0, np.int32)
+        self._told = np.empty(0, _TOLD)
+        self._lines = np.empty(functions, np.int64)
 
     def run(self, chunk: Chunk) -> None:
         """Fill the columns of one chunk."""
@@ -117,52 +133,76 @@ class VectorsPass:
         table = _Table(places, bars, offsets, sizes)
         lost, lost_of = chunk.losses.of((*_SIGHTS, Sight.PIO))
         lost_of = np.where(np.isin(lost, chunk.losses.of(_SIGHTS)[0]), lost_of, _PORTS)
-        told = np.empty(len(rows), _TOLD)
+        told, count = self._emptied(len(chunk), len(rows)), 0
         events = _Events(chunk.records.view(_RECORD), rows, lost, lost_of, table, chunk.first)
         if len(rows) or len(lost):
-            _follow(self._state, events, told)
+            count = _follow(self._state, events, told)
+        values = told.told[:count]
         for column in self.columns:
             if column.name in self._wanted:
-                chunk.put_rows(column.name, rows, told[column.name], -1)
+                of = values[column.name]
+                chunk.put_placed(column.name, told.places, of, fill=-1, fetched=True)
+
+    def _emptied(self, rows: int, events: int) -> _Told:
+        """Room for what is told of a chunk, nothing so far."""
+        if len(self._places) < rows:
+            self._places = np.empty(rows, np.int32)
+        if len(self._told) < events:
+            self._told = np.empty(events, _TOLD)
+        places = self._places[:rows]
+        places.fill(-1)
+        self._lines.fill(-1)
+        return _Told(self._told, places, self._lines)
 
 
 @loop
-def _follow(state: _State, events: _Events, told: NDArray[np.void]) -> None:
-    functions, following = len(state.line), 0
+def _follow(state: _State, events: _Events, told: _Told) -> int:
+    """Follow the events of a chunk; returns how much is told."""
+    functions, following, count = len(state.line), 0, 0
     for i in range(len(events.rows)):
         fetch_ahead(events.records, events.rows, i)
-        row, one = events.rows[i], told[i]
+        row = events.rows[i]
         while following < len(events.lost) and events.lost[following] <= row:
             _lose(state, events.lost_of[following])
+            told.lines[:] = -1
             following += 1
         record, position = events.records[row], events.first + row
-        _untold(one)
         f: Any = np.int64(record.function)
         kind = record.kind
         if f >= functions:
             continue
-        one.intx_asserted, one.intx_since = state.line[f, 0], state.line[f, 1]
+        at = told.lines[f]
+        if at < 0 or kind in (_MSIX, _EXIT):
+            at = count
+            count += 1
+            _tell_line(state, f, told.told[at])
+            told.lines[f] = at if kind not in (_MSIX, _EXIT) else told.lines[f]
+        told.places[row] = at
         if kind <= _LAST_ACCESS:
             _access(state, events.table, record, f, events.table.places[row], position)
         elif kind == _MSIX:
-            _tell_vector(state, record, f, one)
+            _tell_vector(state, record, f, told.told[at])
         elif kind in (_ASSERT, _DEASSERT):
             state.line[f, 0] = kind == _ASSERT
             state.line[f, 1] = position
+            told.lines[f] = -1
         elif kind == _RESET:
             state.entries[f, :, :] = -1
             state.line[f, :] = -1
+            told.lines[f] = -1
         else:
-            _handler(state, record, f, one)
+            _handler(state, record, f, told.told[at])
     for each in range(following, len(events.lost)):
         _lose(state, events.lost_of[each])
+    return count
 
 
 @step
-def _untold(one: Any) -> None:
+def _tell_line(state: _State, f: int, one: Any) -> None:
+    """The INTx line, and of the rest nothing so far."""
     one.vector_masked, one.vector_address, one.vector_data = -1, -1, -1
-    one.vector_written, one.intx_asserted, one.intx_since = -1, -1, -1
-    one.handler_accesses = -1
+    one.vector_written, one.handler_accesses = -1, -1
+    one.intx_asserted, one.intx_since = state.line[f, 0], state.line[f, 1]
 
 
 @rare_step
