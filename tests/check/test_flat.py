@@ -42,6 +42,16 @@ def test_a_column_that_is_the_same_everywhere_is_a_number() -> None:
     assert one.columns() == []
 
 
+def test_bits_of_numbers_that_are_known_are_a_number_and_of_none_there_are_none() -> None:
+    one = flat(a=6)
+    assert one.add((A & 3 | 8) == 10) == one.yes
+    assert one.add((A ^ 6) & 1 == 0) == one.yes
+    other = flat()
+    assert other.add((A & 0) == 0) == other.yes
+    # Of what is not known nothing is known.
+    assert other.add((B & 0) == 0) != other.yes
+
+
 def test_equal_parts_are_there_once_whoever_wrote_them() -> None:
     one = flat()
     assert one.add((A == 1) & (B > 2)) == one.add((B > 2) & (A == 1))

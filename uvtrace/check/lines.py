@@ -14,16 +14,14 @@ LINE: Final = 64
 """Bytes of a cache line."""
 
 
-def lined(count: int, dtype: np.dtype[np.void], *, zero: bool = False) -> NDArray[Any]:
-    """An array of structures, the first of which begins a cache line.
+def lined(count: int, dtype: np.dtype[np.void]) -> NDArray[Any]:
+    """An array of structures, zeros, the first of which begins a cache line.
 
     Args:
         count: how many.
         dtype: of the structures; whole lines long, if all are to begin one.
-        zero: fill it with zeros.
     """
-    size = count * dtype.itemsize
-    memory = (np.zeros if zero else np.empty)(size + LINE, np.uint8)
-    begin = -address_of(memory) % LINE
-    # What a field's place is counted from must be this array, not the memory that it lies in.
-    return np.ndarray(count, dtype, buffer=memoryview(memory)[begin : begin + size])
+    # No array owns the memory: what fields are counted from is this array.
+    memory = bytearray(count * dtype.itemsize + LINE)
+    begin = -address_of(np.frombuffer(memory, np.uint8)) % LINE
+    return np.ndarray(count, dtype, buffer=memory, offset=begin)

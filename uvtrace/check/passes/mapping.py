@@ -51,7 +51,8 @@ class MappingPass:
         """Fill the columns of one chunk."""
         rows = chunk.rows(_KINDS)
         if len(self._told) < len(rows):
-            self._told = lined(len(rows), kernel.TOLD)
+            # What is never written takes no memory.
+            self._told = lined(len(chunk), kernel.TOLD)
         told = self._told[: len(rows)]
         limits = self._limits = kernel.emptied(self._limits, len(chunk), len(rows))
         calls, overlaps = self._calls(chunk, rows), "overlap" in self._wanted

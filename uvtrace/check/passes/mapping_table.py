@@ -89,7 +89,7 @@ def new_table(functions: int, capacity: int, history: int) -> Table:
     counts = np.zeros(6, np.int64)
     counts[UNUSED] = capacity
     return Table(
-        entries=lined(capacity, ENTRY, zero=True),
+        entries=lined(capacity, ENTRY),
         heads=np.full(1 << max(int(capacity - 1).bit_length() + 1, 4), _NONE, np.int32),
         unused=np.arange(capacity - 1, -1, -1, dtype=np.int32),
         dead=np.zeros(history, np.int32),
