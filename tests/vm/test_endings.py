@@ -133,3 +133,11 @@ def test_a_guest_that_crashes_before_recording_is_booted_again_and_then_given_up
     assert recorded.stderr.count("crashed before recording began, booting again") == 2
     assert "Kernel panic" in recorded.stderr
     assert not (tmp_path / "run.pcapng").exists()
+
+
+def test_a_guest_that_resets_its_machine_without_a_word_is_booted_again(tmp_path: Path) -> None:
+    recorded = record(tmp_path / "run.pcapng", "qemu:e1000", "true", options=["--ram", "48M"])
+    assert recorded.code == 5, recorded.stderr
+    assert recorded.stderr.count("crashed before recording began, booting again") == 2
+    assert "it ended after boot" in recorded.stderr
+    assert not (tmp_path / "run.pcapng").exists()

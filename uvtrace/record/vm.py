@@ -323,7 +323,7 @@ class _Recording:
             raise GuestError(
                 self._why_nothing(running),
                 where=f"VM with {self._vm.kernel.release}",
-                crashed=self._result.ended == "panic",
+                crashed=self._crashed(running),
             )
         self._drain.finish()
         with self._output as output:
@@ -370,6 +370,13 @@ class _Recording:
 
     def _last_stage(self) -> str:
         return self._reached[-1] if self._reached else "boot"
+
+    def _crashed(self, running: Machine) -> bool:
+        """Whether the guest's kernel did; one that resets the machine need not have said so."""
+        if self._result.ended == "died" and not self._reached:
+            # What QEMU cannot do it says.
+            return not running.messages().strip()
+        return self._result.ended == "panic"
 
     def _why_nothing(self, running: Machine) -> str:
         if self._result.ended == "timeout":
