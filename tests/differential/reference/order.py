@@ -36,10 +36,9 @@ def _back_ns(e: Event, clocks: dict[int, int]) -> int:
     """How far the clock of the event's CPU has run back."""
     if e.kind >= Kind.SNAPSHOT or e.is_a(Kind.MODULE_LOAD, Kind.MODULE_UNLOAD):
         return 0
-    ended_ns = e.time_ns + e.duration_ns
-    latest_ns = clocks.get(e.cpu, ended_ns)
-    clocks[e.cpu] = max(latest_ns, ended_ns)
-    return latest_ns - ended_ns if latest_ns > ended_ns else 0
+    latest_ns = clocks.get(e.cpu, e.time_ns)
+    clocks[e.cpu] = max(latest_ns, e.time_ns)
+    return max(latest_ns - e.time_ns, 0)
 
 
 RULES = frozenset(("TRC001", "TRC002", "TRC003", "TRC004"))
