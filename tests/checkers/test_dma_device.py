@@ -80,6 +80,12 @@ def test_a_gap_between_segments_breaks_dma003() -> None:
     assert len(said(story.dma_read(0x1030, 32), "DMA003")) == 1
 
 
+def test_a_page_mapped_behind_a_segment_is_none_of_its_list_even_with_its_tag() -> None:
+    story = Story().probe().map_sg([(0x1000, 64)], entries=2, nents=2, tag=7)
+    story.map(0x1040, 64, flavour="PAGES", entry=1, entries=2, nents=2, tag=7)
+    assert len(said(story.dma_read(0x1030, 32), "DMA003")) == 1
+
+
 def test_a_device_that_writes_what_is_mapped_to_it_breaks_dma004() -> None:
     story = Story().probe().map(0x1000, 64, "TO_DEVICE").dma_write(0x1000, 4)
     assert said(story, "DMA004") == ["device write of 4 bytes at 0x1000, which #1 mapped TO_DEVICE"]

@@ -84,6 +84,23 @@ def test_a_mapping_that_failed_before_a_loss_is_not_what_a_register_was_written_
     assert broken(failed.mmio_write(0x20, 2**64 - 1, width=8), "DMA031") == [2]
 
 
+OTHER = "0000:00:04.0"
+
+
+def test_what_was_lost_of_one_function_hides_no_outstanding_read_of_another_from_dma027() -> None:
+    story = Story().function(OTHER).function("0000:00:03.0").probe().map(0x1000, 64)
+    story.dma_read(0x1000, 64, phase=Phase.REQUEST, tag=5).loss(function=1).unmap(0x1000, 64)
+    assert broken(story, "DMA027") == [5]
+    own = Story().probe().map(0x1000, 64).dma_read(0x1000, 64, phase=Phase.REQUEST, tag=5)
+    assert broken(own.loss(function=0).unmap(0x1000, 64), "DMA027") == []
+
+
+def test_what_was_lost_of_one_function_hides_no_failed_mapping_of_another_from_dma031() -> None:
+    story = Story().function(OTHER).function("0000:00:03.0").probe()
+    story.map(2**64 - 1, 64, status="FAILED").loss(function=1)
+    assert broken(story.mmio_write(0x20, 2**64 - 1, width=8), "DMA031") == [4]
+
+
 def test_a_loss_does_not_change_how_long_a_function_takes_to_wake() -> None:
     story = Story().snapshot_config(config_space(power_state=3)).snapshot_delays(1, 100)
     story.loss(cause="HOOK_MISSED", payload=b"request_threaded_irq")

@@ -113,24 +113,29 @@ class DevicePass:
         writes = chunk.rows((Kind.MMIO_WRITE,))
         tid, function = chunk.column("tid"), chunk.function
         of_thread = np.isin(tid[writes], [*tid[failed], *(tid for _, tid in self._failed)])
-        lost = chunk.losses.of([Sight.MAP, Sight.MMIO])[0].tolist()
+        lost, lost_of = chunk.losses.of([Sight.MAP, Sight.MMIO])
+        losses = list(zip(lost.tolist(), lost_of.tolist(), strict=True))
         rows, told = [], []
         seen = np.sort(np.concatenate((failed, writes[of_thread])))
         is_map = chunk.kind[seen] == Kind.MAP
         who = zip(function[seen].tolist(), tid[seen].tolist(), strict=True)
         for row, one, fails in zip(seen.tolist(), who, is_map.tolist(), strict=True):
-            if lost and lost[0] <= row:
-                # The write that followed may not have been seen.
-                self._failed.clear()
-                lost = [each for each in lost if each > row]
+            while losses and losses[0][0] <= row:
+                self._lose(losses.pop(0)[1])
             if fails:
                 self._failed[one] = chunk.first + row
             elif one in self._failed:
                 rows.append(row)
                 told.append(self._failed.pop(one))
-        if lost and lost[0] <= len(chunk):
-            self._failed.clear()
+        for _, of in losses:
+            self._lose(of)
         return np.array(rows, np.int64), np.array(told, np.int64)
+
+    def _lose(self, of: int) -> None:
+        """The write that followed a failed mapping, of one function or with -1 of any, may not
+        have been seen."""
+        kept = {one: at for one, at in self._failed.items() if of not in (-1, one[0])}
+        self._failed = kept
 
     # ---------------------------------------------------------------- what is followed
 
@@ -139,10 +144,12 @@ class DevicePass:
         if not self._device_seen:
             rows = rows[:0]
         told = np.empty(len(rows), kernel.TOLD)
+        lost, lost_of = chunk.losses.of([Sight.MAP, Sight.DMA, Sight.ISR])
         mapped, mappings = chunk.told(MAPPINGS)
         events = kernel.Events(
             rows=rows,
-            lost=chunk.losses.of([Sight.MAP, Sight.DMA, Sight.ISR])[0],
+            lost=lost,
+            lost_of=lost_of,
             records=chunk.records.view(kernel.RECORD),
             mapped=mapped,
             mappings=mappings,
@@ -164,6 +171,7 @@ def _run_end(trace: Trace, made: int) -> int:
     after = trace[made + 1 : made + 1 + (_LIST_SPREAD if left > 0 else 0)].records
     # What other CPUs did meanwhile stands between the segments of a list.
     same = (after["kind"] == Kind.MAP) & (after["tag"] == first["tag"])
+    same &= view_of(after, "dma")["flavour"] == Flavour.SG
     for segment in after[same & (after["function"] == first["function"])][: max(left, 0)]:
         if int(segment["address"]) != end:
             break

@@ -104,7 +104,8 @@ TOLD: Final = np.dtype(
 
 
 class Events(NamedTuple):
-    """The events of a chunk, and the rows before which something was lost.
+    """The events of a chunk, and the rows before which something was lost, and of which function
+    (-1: of all).
 
     ``records`` (dtype RECORD) are all of the chunk, the first of which is at position ``first``;
     ``rows`` are the events, ascending. ``mappings``: what the mapping pass told of the rows
@@ -113,6 +114,7 @@ class Events(NamedTuple):
 
     rows: Numbers
     lost: Numbers
+    lost_of: Numbers
     records: NDArray[np.void]
     mapped: Numbers
     mappings: NDArray[np.void]
@@ -183,10 +185,9 @@ def follow(state: State, events: Events, told: NDArray[np.void]) -> None:
     for i in range(len(events.rows)):
         fetch_ahead(events.records, events.rows, i)
         row, one = events.rows[i], told[i]
-        if following < len(events.lost) and events.lost[following] <= row:
-            _forget_all(state)
-            while following < len(events.lost) and events.lost[following] <= row:
-                following += 1
+        while following < len(events.lost) and events.lost[following] <= row:
+            _lose(state, events.lost_of[following])
+            following += 1
         one.device_reads, one.device_writes, one.pending_read, one.overwritten = 0, 0, -1, -1
         while at < len(events.mapped) - 1 and events.mapped[at] < row:
             at += 1
@@ -208,8 +209,8 @@ def follow(state: State, events: Events, told: NDArray[np.void]) -> None:
                 _end_reads(state, f)
         elif events.mappings[at].mapping_state == _LIVE:
             _meet(state, record, events.mappings[at], f, one)
-    if following < len(events.lost):
-        _forget_all(state)
+    for each in range(following, len(events.lost)):
+        _lose(state, events.lost_of[each])
 
 
 @step
@@ -238,9 +239,12 @@ def _forget(state: State, f: Any) -> None:
 
 
 @rare_step
-def _forget_all(state: State) -> None:
-    for f in range(len(state.epoch)):
-        _forget(state, f)
+def _lose(state: State, f: Any) -> None:
+    """What one function, or with -1 any, has done may have been missed."""
+    functions = len(state.epoch)
+    low, high = (0, functions) if f < 0 else (f, min(f + 1, functions))
+    for each in range(low, high):
+        _forget(state, each)
 
 
 @step
