@@ -105,7 +105,6 @@ IRQ003 = rule(
 
 _vectors_below = config.msi_vectors - 1
 _msi_data = config.msi_data - (config.msi_data & _vectors_below) + (record.vector & _vectors_below)
-_message_address = record.message_address.bits(0, 63)
 IRQ004 = rule(
     "IRQ004",
     "message address or data differ from what was programmed",
@@ -113,12 +112,13 @@ IRQ004 = rule(
     applies=is_message & is_as_sent,
     # Of several vectors, the device puts the number into the low bits of the data.
     violation=(
-        _is_msi & ((_message_address != config.msi_address) | (record.message_data != _msi_data))
+        _is_msi
+        & ((record.message_address != config.msi_address) | (record.message_data != _msi_data))
     )
     | (
         _is_msix
         & (
-            (_message_address != vectors.vector_address)
+            (record.message_address != vectors.vector_address)
             | (record.message_data != vectors.vector_data)
         )
     ),

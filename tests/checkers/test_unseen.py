@@ -101,6 +101,21 @@ def test_what_was_lost_of_one_function_hides_no_failed_mapping_of_another_from_d
     assert broken(story.mmio_write(0x20, 2**64 - 1, width=8), "DMA031") == [4]
 
 
+def test_a_message_is_held_against_an_address_of_all_64_bits() -> None:
+    high = 0xFFFFFFFFFEE00000
+    story = Story().snapshot_config(config_space(msix_control=MSIX_ON))
+    story.mmio_write(TABLE, 0xFEE00000).mmio_write(TABLE + 4, 0xFFFFFFFF)
+    assert broken(story.msix(0).msix(0, message_address=high), "IRQ004") == [3]
+    story = Story().snapshot_config(config_space(msi_control=0x81, msi_address=high))
+    assert broken(story.msi(0).msi(0, message_address=high), "IRQ004") == [1]
+
+
+def test_a_vector_s_address_of_no_dword_sends_what_is_not_defined() -> None:
+    story = Story().snapshot_config(config_space(msix_control=MSIX_ON))
+    story.mmio_write(TABLE, 0xFEE00001).mmio_write(TABLE + 4, 0).mmio_write(TABLE + 8, 0x4021)
+    assert judge(story.msix(0), "IRQ004") == (Verdict.UNKNOWN, [])
+
+
 def test_a_loss_does_not_change_how_long_a_function_takes_to_wake() -> None:
     story = Story().snapshot_config(config_space(power_state=3)).snapshot_delays(1, 100)
     story.loss(cause="HOOK_MISSED", payload=b"request_threaded_irq")

@@ -210,8 +210,8 @@ class Space:
 
     @property
     def msi_address(self) -> int | None:
-        size = 8 if self._msi_is_wide else 4
-        return self.value(self._at(MSI, 4), size)
+        address = self.value(self._at(MSI, 4), 8 if self._msi_is_wide else 4)
+        return None if address is None else address & ~3  # two reserved bits
 
     @property
     def msi_data(self) -> int | None:

@@ -31,7 +31,9 @@ class Vectors:
         """The address that is programmed for a vector."""
         low = self._table.get((vector, _ADDRESS_LOW))
         high = self._table.get((vector, _ADDRESS_HIGH))
-        return None if low is None or high is None else low | high << 32
+        if low is None or high is None or low % 4:
+            return None  # of no dword: what comes of it is not defined
+        return low | high << 32
 
     def data(self, vector: int) -> int | None:
         """The data that is programmed for a vector."""

@@ -33,7 +33,9 @@ intx_disable_since = EventColumn("intx_disable_since", np.int64, "what set Inter
 msi_enable = _state("msi_enable", "MSI Enable")
 msi_since = EventColumn("msi_since", np.int64, "what set MSI Enable")
 msi_vectors = _size("msi_vectors", "the vectors that MSI is enabled for", "vectors")
-msi_address = NumberColumn("msi_address", np.int64, "the programmed MSI address", unknown=-1)
+msi_address = NumberColumn(
+    "msi_address", np.uint64, "the programmed MSI address", unknown=2**64 - 1
+)
 msi_data = NumberColumn("msi_data", np.int32, "the programmed MSI data", unknown=-1)
 msix_enable = _state("msix_enable", "MSI-X Enable")
 msix_since = EventColumn("msix_since", np.int64, "what set MSI-X Enable")

@@ -13,7 +13,7 @@ vector_masked = TruthColumn(
     "vector_masked", np.int8, "the MSI-X table's entry of this vector is masked", unknown=-1
 )
 vector_address = NumberColumn(
-    "vector_address", np.int64, "the address programmed in that entry", unknown=-1
+    "vector_address", np.uint64, "the address programmed in that entry", unknown=2**64 - 1
 )
 vector_data = NumberColumn("vector_data", np.int64, "the data programmed in that entry", unknown=-1)
 vector_written = EventColumn("vector_written", np.int64, "the last write to that entry")

@@ -450,7 +450,8 @@ def _derive_msi(of: Any, derived: Numbers, at: int, told: bool) -> None:
     wide = _bit(control, 7) == 1
     low = _bits(of, at + 4, 4) if at >= 0 else -1
     high = _bits(of, at + 8, 4) if at >= 0 and wide else 0
-    derived[_ADDRESS] = -1 if low < 0 or high < 0 else low | high << 32
+    # The two lowest bits are reserved, and 0: no address is -1.
+    derived[_ADDRESS] = -1 if low < 0 or high < 0 else low & ~3 | high << 32
     derived[_DATA] = _bits(of, at + (12 if wide else 8), 2) if at >= 0 else -1
 
 

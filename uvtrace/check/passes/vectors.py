@@ -54,6 +54,7 @@ _THREADS: Final = 1 << 16
 _HARD: Final = np.uint32(Flag.HARDIRQ)
 _OWN: Final = np.uint32(Flag.OUTSIDE | Flag.STALE)
 _COMPLETION: Final = int(Phase.COMPLETION)
+_NO_ADDRESS: Final = np.uint64(vectors.vector_address.unknown or 0)
 
 
 class _State(NamedTuple):
@@ -140,8 +141,8 @@ class VectorsPass:
         values = told.told[:count]
         for column in self.columns:
             if column.name in self._wanted:
-                of = values[column.name]
-                chunk.put_placed(column.name, told.places, of, fill=-1, fetched=True)
+                of, fill = values[column.name], -1 if column.unknown is None else column.unknown
+                chunk.put_placed(column.name, told.places, of, fill=fill, fetched=True)
 
     def _emptied(self, rows: int, events: int) -> _Told:
         """Room for what is told of a chunk, nothing so far."""
@@ -200,7 +201,7 @@ def _follow(state: _State, events: _Events, told: _Told) -> int:
 @step
 def _tell_line(state: _State, f: int, one: Any) -> None:
     """The INTx line, and of the rest nothing so far."""
-    one.vector_masked, one.vector_address, one.vector_data = -1, -1, -1
+    one.vector_masked, one.vector_address, one.vector_data = -1, _NO_ADDRESS, -1
     one.vector_written, one.handler_accesses = -1, -1
     one.intx_asserted, one.intx_since = state.line[f, 0], state.line[f, 1]
 
@@ -265,8 +266,9 @@ def _tell_vector(state: _State, record: Any, f: int, one: Any) -> None:
     entry = state.entries[f, vector]
     if entry[3] >= 0:
         one.vector_masked = entry[3] & 1
-    if entry[0] >= 0 and entry[1] >= 0 and entry[1] < 1 << 31:
-        one.vector_address = entry[0] | entry[1] << 32
+    # With one of the two lowest bits set, what the device sends is not defined.
+    if entry[0] >= 0 and entry[1] >= 0 and entry[0] & 3 == 0:
+        one.vector_address = np.uint64(entry[0]) | np.uint64(entry[1]) << np.uint64(32)
     one.vector_data, one.vector_written = entry[2], state.written[f, vector]
 
 
