@@ -240,6 +240,11 @@ def test_restored_messages_and_messages_that_nobody_waits_for_pass_pwr006() -> N
     assert judge(freed, "PWR006") is Verdict.PASS
 
 
+def test_freeing_an_interrupt_that_nobody_requested_leaves_the_other_one_s_handler() -> None:
+    story = _listening(msi_control=ON).irq_free(25, type="MSI", vector=1).mmio_write(8, 1)
+    assert judge(story, "PWR006") is Verdict.FAIL
+
+
 def _answers(count: int, value: int, offset: int = 8) -> Story:
     story = Story()
     for _ in range(count):

@@ -116,6 +116,12 @@ def test_a_vector_s_address_of_no_dword_sends_what_is_not_defined() -> None:
     assert judge(story.msix(0), "IRQ004") == (Verdict.UNKNOWN, [])
 
 
+def test_of_two_interrupts_too_far_apart_to_remember_both_no_handler_is_taken_for_absent() -> None:
+    story = Story().snapshot_config(config_space(msix_control=MSIX_ON)).probe()
+    story.irq_request(24).irq_request(24 + 4096).interrupt(24)
+    assert broken(story, "IRQ006") == []
+
+
 def test_a_loss_does_not_change_how_long_a_function_takes_to_wake() -> None:
     story = Story().snapshot_config(config_space(power_state=3)).snapshot_delays(1, 100)
     story.loss(cause="HOOK_MISSED", payload=b"request_threaded_irq")

@@ -286,11 +286,17 @@ def _register(state: State, f: int, event: Any, position: int, step: int) -> Non
     fields = state.fields[f]
     if fields[_HANDLERS] < 0:
         return
-    fields[_HANDLERS] = max(fields[_HANDLERS] + step, 0)
     slot = event.irq % _IRQS
     if state.irq_number[f, slot] != event.irq:
+        if state.irq_number[f, slot] >= 0 and state.irq_count[f, slot] > 0:
+            # Of two interrupts in one place only one is remembered: what is left is not known.
+            fields[_HANDLERS] = -1
+            return
         state.irq_number[f, slot], state.irq_count[f, slot] = event.irq, 0
-    state.irq_count[f, slot] = max(state.irq_count[f, slot] + step, 0)
+    # To free what was never requested takes away no other interrupt's handler.
+    before = state.irq_count[f, slot]
+    state.irq_count[f, slot] = max(before + step, 0)
+    fields[_HANDLERS] += state.irq_count[f, slot] - before
     state.irq_since[f, slot] = position
     vector, which = event.vector % _VECTORS, event.type & 3
     count = max(state.vector_count[f, which, vector] + step, 0)
