@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from uvtrace.check.lines import LINE, lined
-from uvtrace.check.native.access import address_of, offset_in_row
+from uvtrace.check.native.access import offset_in_row
 from uvtrace.check.passes.mapping_kernel import TOLD
 from uvtrace.check.passes.mapping_table import ENTRY
+from uvtrace.loops.heads import address_of
 
 PAIR = np.dtype([("one", np.int64), ("rest", np.int64, 7)])
 

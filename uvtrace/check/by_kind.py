@@ -18,13 +18,14 @@ from uvtrace.check.flat import Flat
 from uvtrace.check.followers import Asked, Follower, Key, Marked
 from uvtrace.check.layout import Layout
 from uvtrace.check.native import function, plan
-from uvtrace.check.native.access import How, address_of
+from uvtrace.check.native.access import How
 from uvtrace.check.native.function import Argument, Column, Sizes, assembly_of, walk_assembly
 from uvtrace.check.native.plan import Output, What, planned
 from uvtrace.check.native.sources import sources
 from uvtrace.check.program import Program
 from uvtrace.loops import store
 from uvtrace.loops.code import Code, compiled, loaded, processor
+from uvtrace.loops.heads import address_of
 
 _WORD: Final = np.dtype(np.int64).itemsize
 _NO_COLUMNS: Final[Mapping[str, int]] = {}

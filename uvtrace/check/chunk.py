@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from uvtrace.check.columns import ALL
 from uvtrace.check.columns.record import COMMON_FIELDS, VIEW_FIELDS
 from uvtrace.check.loss import Losses
-from uvtrace.check.native.access import Access, How, Source, address_of, by_row, offset_in_row
+from uvtrace.check.native.access import Access, How, Source, by_row, offset_in_row
 from uvtrace.check.native.fields import is_field
 from uvtrace.check.places import Places, put_places
 from uvtrace.check.split import latest_until, rows_among, rows_by_kind, split
+from uvtrace.loops.heads import address_of
 from uvtrace.trace.layout import kinds_of, view_of
 from uvtrace.trace.room import FIELDS
 

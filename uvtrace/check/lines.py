@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.check.native.access import address_of
+from uvtrace.loops.heads import address_of
 
 LINE: Final = 64
 """Bytes of a cache line."""

@@ -13,9 +13,17 @@ from typing import Any, Final
 
 import numpy as np
 
-_LAYOUT: Final = 0x0001 | 0x0002 | 0x0100 | 0x0400
+from uvtrace.loops.heads import head_of
+
+_IN_ORDER: Final = 0x0001
+_LAYOUT: Final = _IN_ORDER | 0x0002 | 0x0100 | 0x0400
 """Of numpy's flags those of C's and Fortran's order, of alignment and of being writeable."""
 _WORD: Final = 1 << 64
+
+_DTYPES: Final[dict[int, np.dtype[Any]]] = {}
+"""Every dtype of which the identity stands for it: kept, so that none can have that of another."""
+_SIZES: Final[dict[int, int]] = {}
+"""Bytes of an element, by the dtype's identity."""
 
 
 class UnusualArgumentError(TypeError):
@@ -26,7 +34,7 @@ def taken_apart(arguments: Sequence[Any], numbers: list[int]) -> tuple[Hashable,
     """Append what compiled code takes for arguments to ``numbers``.
 
     Returns:
-        Their types: what the code depends on, and nothing that differs between two processes.
+        What tells their types from others in this process; see :func:`types_of`.
 
     Raises:
         UnusualArgumentError: there is one that is neither an array, a number, a truth nor a tuple
@@ -35,20 +43,44 @@ def taken_apart(arguments: Sequence[Any], numbers: list[int]) -> tuple[Hashable,
     return tuple([_apart(each, numbers) for each in arguments])
 
 
+def types_of(arguments: Sequence[Any]) -> tuple[Hashable, ...]:
+    """The types of arguments: what the code depends on, and nothing that differs between two
+    processes."""
+    return tuple([_type_of(each) for each in arguments])
+
+
 def _apart(value: Any, numbers: list[int]) -> Hashable:
-    if isinstance(value, np.ndarray):
-        at = value.ctypes.data
-        numbers += (0, 0, value.size, value.itemsize, at, *value.shape, *value.strides)
-        return value.dtype, value.ndim, value.flags.num & _LAYOUT
-    if isinstance(value, tuple):
-        return type(value), taken_apart(value, numbers)
     kind = type(value)
+    if kind is np.ndarray:
+        return _array(value, numbers)
+    if isinstance(value, tuple):
+        return kind, taken_apart(value, numbers)
     if kind is bool or kind is np.bool_:
         numbers.append(int(value))
         return "truth"
     if kind is int or kind is np.int64 or kind is np.uint64:
         return _number(int(value), numbers, unsigned=kind is np.uint64)
+    if isinstance(value, np.ndarray):
+        return _array(value, numbers)
     raise UnusualArgumentError(kind.__name__)
+
+
+def _array(value: Any, numbers: list[int]) -> Hashable:
+    at, dimensions, dtype, flags = head_of(value)
+    size = _SIZES.get(dtype)
+    if size is None:
+        size = _SIZES[dtype] = _kept(dtype, value.dtype).itemsize
+    if dimensions == 1 and flags & _IN_ORDER:
+        count = len(value)
+        numbers += (0, 0, count, size, at, count, size)
+    else:
+        numbers += (0, 0, value.size, size, at, *value.shape, *value.strides)
+    return dtype, dimensions, flags & _LAYOUT
+
+
+def _kept(identity: int, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    _DTYPES[identity] = dtype
+    return dtype
 
 
 def _number(value: int, numbers: list[int], unsigned: bool) -> Hashable:
@@ -57,3 +89,11 @@ def _number(value: int, numbers: list[int], unsigned: bool) -> Hashable:
     large = value >= _WORD >> 1
     numbers.append(value - _WORD if large else value)
     return "word" if large or unsigned else "number"
+
+
+def _type_of(value: Any) -> Hashable:
+    if isinstance(value, np.ndarray):
+        return value.dtype, value.ndim, value.flags.num & _LAYOUT
+    if isinstance(value, tuple):
+        return type(value), types_of(value)
+    return _apart(value, [])

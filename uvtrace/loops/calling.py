@@ -6,7 +6,6 @@ from __future__ import annotations
 import ctypes
 import pickle
 import struct
-from array import array
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final
@@ -49,22 +48,32 @@ class Entry:
     def __init__(self, name: str, kept: bytes) -> None:
         form, _, content = kept.partition(b"\n")
         self._form = form.decode()
-        self._room = [0] * room_of(self._form)
+        self._room = room_of(self._form)
+        self._results = struct.Struct(f"{self._room}q")
+        self._blocks: dict[int, tuple[Any, struct.Struct]] = {}
         self._call = _ENTRY(_linker().address_of(name, content))
 
     def __call__(self, numbers: Sequence[int]) -> Any:
         """Call it with what :func:`uvtrace.loops.arguments.taken_apart` gives."""
-        block = array("q", self._room)
-        block.extend(numbers)
-        status = self._call(block.buffer_info()[0])
-        if status:
-            raise _error(status, block[len(self._room) - 1])
+        made, layout = self._blocks.get(len(numbers)) or self._laid_out(len(numbers))
+        block = made()
+        layout.pack_into(block, 0, *numbers)
+        status = self._call(block)
         form = self._form
-        if not form:
+        if not status and not form:
             return None
+        results = self._results.unpack_from(block)
+        if status:
+            raise _error(status, results[-1])
         if form[0] == TUPLE:
-            return tuple([_READ[of](number) for of, number in zip(form[1:], block, strict=False)])
-        return _READ[form](block[0])
+            return tuple([_READ[of](number) for of, number in zip(form[1:], results, strict=False)])
+        return _READ[form](results[0])
+
+    def _laid_out(self, count: int) -> tuple[Any, struct.Struct]:
+        """The block that it is called with, and how so many numbers lie in it."""
+        layout = struct.Struct(f"{8 * self._room}x{count}q")
+        self._blocks[count] = ctypes.c_char * layout.size, layout
+        return self._blocks[count]
 
 
 @cache

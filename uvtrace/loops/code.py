@@ -12,6 +12,8 @@ import llvmlite.binding as llvm
 import numpy as np
 from numpy.typing import NDArray
 
+from uvtrace.loops.heads import address_of
+
 _EFFORT: Final = 2
 """How hard the code generator tries: as by default. What passes over the assembly language would
 find is written as they would leave it; they take longer than all the rest, and gain nothing."""
@@ -29,7 +31,7 @@ class Code:
 
     def __call__(self, arguments: NDArray[np.int64]) -> None:
         """Call it with the address of an array."""
-        self._call(arguments.ctypes.data)
+        self._call(address_of(arguments))
 
 
 class Linker:

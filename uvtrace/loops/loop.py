@@ -21,11 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.loops import store
-from uvtrace.loops.arguments import UnusualArgumentError, taken_apart
+from uvtrace.loops.arguments import UnusualArgumentError, taken_apart, types_of
 
 _Function = TypeVar("_Function", bound=Any)
 
-_COMPILERS: Final = ("arguments.py", "building.py", "calling.py", "code.py", "fetching.py")
+_COMPILERS: Final = (
+    *("arguments.py", "building.py", "calling.py", "code.py", "fetching.py", "heads.py"),
+)
 """By what a loop becomes code that can be called."""
 _LOCK: Final = RLock()
 
@@ -46,22 +48,26 @@ class Loop:
         self.function: FunctionType = function
         self.makes_arrays = makes_arrays
         self._codes: dict[Hashable, Callable[[list[int]], Any]] = {}
+        self._of_types: dict[Hashable, Callable[[list[int]], Any] | None] = {}
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the code for arguments of these types; it is found or made when first needed."""
         numbers: list[int] = []
         try:
-            types = taken_apart(arguments, numbers)
+            told = taken_apart(arguments, numbers)
         except UnusualArgumentError:
             return self._plain(*arguments)
-        code = self._codes.get(types)
+        code = self._codes.get(told)
         if code is not None:
             return code(numbers)
+        types = types_of(arguments)
         with _LOCK:
-            code = self._found(types, arguments)
+            if types not in self._of_types:
+                self._of_types[types] = self._found(types, arguments)
+        code = self._of_types[types]
         if code is None:
             return self._plain(*arguments)
-        self._codes[types] = code
+        self._codes[told] = code
         return code(numbers)
 
     def _found(

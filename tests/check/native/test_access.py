@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from uvtrace.check.native.access import address_of, offset_in_row
+from uvtrace.check.native.access import offset_in_row
+from uvtrace.loops.heads import address_of
 
 PAIR = np.dtype([("small", np.int8), ("large", np.int64)], align=True)
 

@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from uvtrace.loops.heads import address_of
+
 
 class How(IntEnum):
     """By what a value is found."""
@@ -103,12 +105,6 @@ def offset_in_row(values: NDArray[Any], where: Where | None = None) -> int:
         return 0
     where = where or address_of
     return (where(values) - where(owner)) % stride
-
-
-def address_of(array: NDArray[Any]) -> int:
-    """Where an array begins in memory."""
-    # The array interface would describe a structure field by field.
-    return int(array.ctypes.data)
 
 
 def joined(one: Access, other: Access) -> Access:
