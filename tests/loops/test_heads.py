@@ -37,7 +37,7 @@ def test_the_installed_numpy_lays_objects_out_as_its_interface_says() -> None:
 
 @pytest.mark.parametrize("name", SOME)
 def test_an_array_is_taken_apart_into_its_attributes(name: str) -> None:
-    array, numbers = SOME[name], []
+    array, numbers = SOME[name], list[int]()
     taken_apart((array,), numbers)
     size, itemsize, at = array.size, array.itemsize, array.ctypes.data
     if array.size:
