@@ -9,9 +9,11 @@ from multiprocessing import get_context
 
 import pytest
 
+from tests.checkers.spaces import config_space
 from tests.differential.comparing import COVERED, Finding, difference, engine_findings
 from tests.differential.random_traces import PARAMETERS, random_trace
 from tests.differential.reference.judge import Reference
+from tests.story import Story
 from uvtrace.check.catalogue import installed_rules
 
 TRACES = 20_000
@@ -65,6 +67,29 @@ def test_they_agree_on_20000_traces_in_which_every_rule_is_broken_100_times() ->
     fired, disagreements = compared_by_many(range(TRACES))
     assert not disagreements[:SHOWN_MAX]
     assert min(fired.values()) >= FIRINGS, table(fired)
+
+
+def test_the_reference_like_the_engine_takes_nothing_mapped_for_no_overlap() -> None:
+    story = Story().probe().alloc(0x1800, 0).map(0x1000, 0x1000, "FROM_DEVICE")
+    assert not _broken(story.map(0x4000, 64, "FROM_DEVICE"), "DMA017")
+    assert _broken(story.map(0x1000, 64, "FROM_DEVICE"), "DMA017") == [4]
+
+
+def test_the_reference_like_the_engine_holds_no_message_against_an_address_of_no_dword() -> None:
+    story = Story().snapshot_config(config_space(msix_control=0x8002))
+    story.mmio_write(0x10000, 0xFEE00001).mmio_write(0x10004, 0).msix(0)
+    assert not _broken(story, "IRQ004")
+    assert _broken(story.mmio_write(0x10000, 0xFEE01000).msix(0), "IRQ004") == [5]
+    story = Story().snapshot_config(config_space(msi_control=0x81, msi_address=0xFEE00003))
+    assert _broken(story.msi(0).msi(0, message_address=0xFEE01000), "IRQ004") == [2]
+
+
+def _broken(story: Story, rule: str) -> list[int]:
+    """The records at which both find a rule broken."""
+    trace = story.trace()
+    engine, reference = engine_findings(trace), Reference(trace, PARAMETERS).findings()
+    assert difference(engine, reference) == []
+    return [record for found, _, record in sorted(reference) if found == rule]
 
 
 def test_the_reference_knows_only_rules_that_there_are() -> None:

@@ -191,6 +191,7 @@ class Mappings:
             return False
         for other in self.live:
             meets = event.address < other.end and other.address < event.address + event.length
+            meets = meets and other.length > 0
             exempt = other.family == POOL or other.flavour == Flavour.POOL
             if not meets or exempt or other.made.attrs & _SKIP_CPU_SYNC:
                 continue
