@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from uvtrace.check.chunk import Chunk, Frame
 from uvtrace.check.columns.record import COMMON_FIELDS
 from uvtrace.check.loss import Losses
-from uvtrace.check.native.function import AHEAD_OF_KIND
+from uvtrace.check.native.function import RECORDS_AHEAD
 from uvtrace.trace.enums import Kind
 from uvtrace.trace.layout import COMMON, make_records
 
@@ -113,9 +113,10 @@ def test_the_rows_of_each_kind_lie_in_memory_one_after_the_other_and_zeros_behin
     kinds = [Kind.MAP, Kind.UNMAP, Kind.MAP, Kind.MMIO_READ, Kind.MAP]
     chunk = Chunk(make_records(5, kind=kinds), 0, Losses.none(), lambda _: b"")
     found = {}
-    for kind, address in chunk.addresses_by_kind().items():
-        lies = (ctypes.c_int64 * (kinds.count(Kind(kind)) + AHEAD_OF_KIND)).from_address(address)
+    for kind, (begin, end) in chunk.addresses_by_kind().items():
+        assert end - begin == 8 * kinds.count(Kind(kind))
+        lies = (ctypes.c_int64 * (kinds.count(Kind(kind)) + RECORDS_AHEAD)).from_address(begin)
         found[kind] = list(lies)
-    assert found[Kind.MMIO_READ] == [3, 0, 2]
-    assert found[Kind.MAP] == [0, 2, 4, 1, 0]
-    assert found[Kind.UNMAP] == [1, 0, 0]
+    assert found[Kind.MMIO_READ][:3] == [3, 0, 2]
+    assert found[Kind.MAP][:5] == [0, 2, 4, 1, 0]
+    assert found[Kind.UNMAP] == [1, 0, 0, 0, 0, 0, 0]

@@ -22,6 +22,7 @@ from uvtrace.check.by_kind import ByKind
 from uvtrace.check.columns import record
 from uvtrace.check.expression import FALSE, TRUE, Number, choose
 from uvtrace.check.followers import Asked, Follower, Followers, Key, Marked, unsure_of
+from uvtrace.check.native.function import PIECE
 from uvtrace.check.program import Program
 
 EVEN = (record.seq & 1) == 0
@@ -55,7 +56,7 @@ def told(events: Marked, follower: Follower) -> list[tuple[int, list[int], list[
     return rows
 
 
-@pytest.mark.parametrize("count", [1, 1500])
+@pytest.mark.parametrize("count", [1, PIECE, 2 * PIECE + 500])
 def test_the_machine_code_tells_what_is_found_among_few(count: int) -> None:
     chunk = chunk_of(count, 7)
     kind = int(chunk.kind[0])
@@ -82,7 +83,7 @@ def test_what_is_found_of_a_chunk_is_not_told_of_the_next_one() -> None:
     follower = Follower([(SWITCH, 0), (EVEN, 1)], [Asked(SIGNED, 1)])
     followers = followers_of(follower)
     compiled = ByKind([], followers.all, followers.program, FUNCTIONS)
-    for seed, count in enumerate((900, 20, 1500, 900)):
+    for seed, count in enumerate((900, 20, 2 * PIECE + 500, 900)):
         chunk = chunk_of(count, seed)
         compiled.judge(chunk)
         few = followers.among_few(chunk)

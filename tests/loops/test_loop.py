@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from uvtrace.loops import building, store
-from uvtrace.loops.loop import Loop, loop, making_loop, rare_step, step
+from uvtrace.loops.loop import Loop, loop, lowest_bit, making_loop, rare_step, step
 
 
 class Pair(NamedTuple):
@@ -124,6 +125,30 @@ def test_a_loop_takes_arrays_numbers_truths_and_tuples_of_them() -> None:
     assert _total(pair, table, True) == as_python(_total, pair, same, True) == 30
     assert table.tolist() == same.tolist()
     assert _total(pair, table, False) == 30
+
+
+@loop
+def _lowest_bits(words: NDArray[np.uint64], bits: NDArray[np.int64]) -> None:
+    for i in range(len(words)):
+        bits[i] = lowest_bit(words[i])
+
+
+def test_the_lowest_bit_of_a_word_is_found() -> None:
+    words = np.array([1, 6, 1 << 63, (1 << 64) - 1, 5 << 32], np.uint64)
+    bits = np.zeros(5, np.int64)
+    _lowest_bits(words, bits)
+    assert bits.tolist() == [0, 1, 63, 0, 32]
+    assert [lowest_bit(word) for word in words] == bits.tolist()
+
+
+def test_a_loop_with_its_arguments_is_called_by_address_as_often_as_wanted() -> None:
+    numbers = np.zeros(3, np.int64)
+    bound = _fill.bound(numbers, 4)  # type: ignore[attr-defined]
+    call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(bound.code)
+    for _ in range(2):
+        assert call(bound.block) == 0
+        assert numbers.tolist() == [4, 4, 4]
+        numbers[:] = 0
 
 
 def test_a_loop_may_call_another() -> None:

@@ -23,11 +23,11 @@ from uvtrace.check.native.function import Argument, Column, Sizes, assembly_of, 
 from uvtrace.check.native.plan import Output, What, planned
 from uvtrace.check.native.sources import sources
 from uvtrace.check.program import Program
+from uvtrace.check.told import Room
 from uvtrace.loops import store
 from uvtrace.loops.code import Code, compiled, loaded, processor
 from uvtrace.loops.heads import address_of
 
-_WORD: Final = np.dtype(np.int64).itemsize
 _NO_COLUMNS: Final[Mapping[str, int]] = {}
 _KINDS: Final = 256
 
@@ -240,67 +240,6 @@ class OfKind:
         return outputs.counters, text
 
 
-class Room:
-    """Where it is written what is found, again and again.
-
-    Args:
-        rules: of which the events are told that break them.
-        followers: of which those are told that concern them.
-    """
-
-    def __init__(self, rules: int, followers: Sequence[Follower]) -> None:
-        self._followers = followers
-        self._size = -1
-        self._rules = rules
-        self._rows = np.zeros((rules, 0), np.int64)
-        self.ends = np.zeros(rules, np.int64)
-        self._begins = self.ends.copy()
-        self._told: list[tuple[Rows, NDArray[np.uint64], NDArray[np.int64]]] = []
-        self.places: list[function.Told] = []
-        base = 0
-        for each in followers:
-            self.places.append(function.Told(base, each.words))
-            base += 3 + len(each.asked)
-        self.told = np.zeros(base, np.int64)
-        self._counts = np.array([place.base for place in self.places], np.int64)
-
-    def begin(self, size: int) -> None:
-        """Nothing is found yet of so many events."""
-        if size > self._size:
-            self._make(size)
-        self.ends[:] = self._begins
-        self.told[self._counts] = 0
-
-    def _make(self, size: int) -> None:
-        self._size = size
-        self._rows = np.empty((self._rules, size), np.int64)
-        rows = np.arange(self._rules, dtype=np.int64)
-        self._begins = address_of(self._rows) + _WORD * size * rows
-        self._told = []
-        for follower, place in zip(self._followers, self.places, strict=True):
-            rows = np.empty(size + 1, np.int64)
-            rows[0] = -1
-            bits = np.empty((size + 1, follower.words), np.uint64)
-            numbers = np.empty((len(follower.asked), size + 1), np.int64)
-            self._told.append((rows, bits, numbers))
-            addresses = [address_of(each) for each in (rows, bits, *numbers)]
-            self.told[place.base + 1 : place.base + 1 + len(addresses)] = addresses
-
-    def rows(self) -> dict[int, Rows]:
-        """The rows that break rules, ascending, by the rule's number; used before the next ones."""
-        counts = (self.ends - self._begins) // _WORD
-        return {
-            number: self._rows[number, : counts[number]]
-            for number in np.flatnonzero(counts).tolist()
-        }
-
-    def events(self, follower: int) -> Marked:
-        """The events that concern a follower."""
-        count = int(self.told[self.places[follower].base]) + 1
-        rows, bits, numbers = self._told[follower]
-        return Marked(rows[1:count], bits[1:count], [each[1:count] for each in numbers])
-
-
 class ByKind:
     """Rules that are broken by single events, and followers.
 
@@ -337,9 +276,9 @@ class ByKind:
         kept = self._layout.fit(chunk)
         self._fit({kind: self._of[kind] for kind in sorted(chunk.kinds)})
         self._room.begin(len(chunk))
-        self._tell_arguments(chunk)
+        codes = self._tell_arguments(chunk)
         self._walk(self._layout.arguments)
-        del kept
+        del kept, codes
         return self._room.rows()
 
     def events(self, follower: int) -> Marked:
@@ -389,24 +328,29 @@ class ByKind:
                 self._codes[kind, function.Code.FUNCTION] = code.address
                 self._codes[kind, function.Code.COUNTS] = address_of(of.counts)
 
-    def _tell_arguments(self, chunk: Chunk) -> None:
+    def _tell_arguments(self, chunk: Chunk) -> NDArray[np.int64]:
+        """Returns what must be kept as long as they are used."""
         told = self._layout.arguments
         told[Argument.RECORDS] = address_of(chunk.records)
         told[Argument.STRIDE] = chunk.records.strides[0]
         told[Argument.COUNT] = len(chunk)
         told[Argument.FIRST] = chunk.first
         told[Argument.FUNCTIONS] = self._functions
-        for kind, address in chunk.addresses_by_kind().items():
-            self._codes[kind, function.Code.NEXT] = address
-        told[Argument.CODES] = address_of(self._codes)
+        codes = self._codes[sorted(chunk.kinds)]
+        codes[:, function.Code.NEXT :] = [*chunk.addresses_by_kind().values()]
+        told[Argument.CODES] = address_of(codes)
+        told[Argument.KINDS] = len(codes)
         told[Argument.UNKNOWN] = address_of(self._unknown)
         told[Argument.COUNTED] = address_of(self._counted)
         told[Argument.ENDS] = address_of(self._room.ends)
-        told[Argument.TOLD] = address_of(self._room.told)
+        told[Argument.TOLD] = address_of(self._room.counts)
+        told[Argument.BEHIND] = self._room.behind.code
+        told[Argument.GIVEN] = self._room.behind.block
+        return codes
 
 
 def _walk() -> Code:
-    """The function that calls those of the kinds, record by record."""
+    """The function that calls those of the kinds, piece by piece."""
     key = store.key_of(sources(), processor(), function.WALK)
     code = store.load(key)
     if code is None:

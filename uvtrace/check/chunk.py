@@ -182,11 +182,12 @@ class Chunk:
         rows_by_kind(self.kind, begins, ordered)
         return ordered, begins
 
-    def addresses_by_kind(self) -> dict[int, int]:
-        """Where in memory the rows of each kind that there is begin; behind the last lie zeros."""
+    def addresses_by_kind(self) -> dict[int, tuple[int, int]]:
+        """Where in memory the rows of each kind that there is begin and end, by kind, in order of
+        the kinds; behind the last lie zeros."""
         ordered, begins = self._by_kind
-        start = address_of(ordered)
-        return {kind: start + ordered.itemsize * int(begins[kind]) for kind in self.kinds}
+        lies = (address_of(ordered) + ordered.itemsize * begins).tolist()
+        return {kind: (lies[kind], lies[kind + 1]) for kind in sorted(self.kinds)}
 
     def column(self, name: str) -> Array:
         """A column of every record, shape (n,); of unions 0 where the kind has no such member."""

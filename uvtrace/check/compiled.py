@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.loops.loop import fetch, fetch_line, loop, rare_step, step
+from uvtrace.loops.loop import fetch, fetch_line, loop, lowest_bit, rare_step, step
 
 __all__ = [
     "AHEAD",
@@ -17,6 +17,7 @@ __all__ = [
     "fetch_ahead",
     "fetch_line",
     "loop",
+    "lowest_bit",
     "rare_step",
     "step",
 ]

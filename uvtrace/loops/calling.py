@@ -39,6 +39,9 @@ def room_of(form: str) -> int:
 class Entry:
     """A loop for arguments of some types.
 
+    Attributes:
+        address: of its code.
+
     Args:
         name: of the function in the object file that takes the address of an array of numbers:
             room for the result and for the address of an error, then the arguments.
@@ -51,13 +54,12 @@ class Entry:
         self._room = room_of(self._form)
         self._results = struct.Struct(f"{self._room}q")
         self._blocks: dict[int, tuple[Any, struct.Struct]] = {}
-        self._call = _ENTRY(_linker().address_of(name, content))
+        self.address = _linker().address_of(name, content)
+        self._call = _ENTRY(self.address)
 
     def __call__(self, numbers: Sequence[int]) -> Any:
         """Call it with what :func:`uvtrace.loops.arguments.taken_apart` gives."""
-        made, layout = self._blocks.get(len(numbers)) or self._laid_out(len(numbers))
-        block = made()
-        layout.pack_into(block, 0, *numbers)
+        block = self.block_of(numbers)
         status = self._call(block)
         form = self._form
         if not status and not form:
@@ -68,6 +70,13 @@ class Entry:
         if form[0] == TUPLE:
             return tuple([_READ[of](number) for of, number in zip(form[1:], results, strict=False)])
         return _READ[form](results[0])
+
+    def block_of(self, numbers: Sequence[int]) -> Any:
+        """What its code is given."""
+        made, layout = self._blocks.get(len(numbers)) or self._laid_out(len(numbers))
+        block = made()
+        layout.pack_into(block, 0, *numbers)
+        return block
 
     def _laid_out(self, count: int) -> tuple[Any, struct.Struct]:
         """The block that it is called with, and how so many numbers lie in it."""

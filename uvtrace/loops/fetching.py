@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How numba compiles :func:`uvtrace.loops.loop.fetch`, and the same of one cache line."""
+"""How numba compiles what a processor has an instruction for: to ask for memory, to find a bit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
-from uvtrace.loops.loop import fetch, fetch_line
+from uvtrace.loops.loop import fetch, fetch_line, lowest_bit
 
 _CACHE_LINE: Final = 64
 
@@ -54,5 +54,23 @@ def _compiled_fetch(array: Any, index: Any) -> Any:
 def _compiled_fetch_line(array: Any, index: Any) -> Any:
     def code(array: Any, index: Any) -> None:
         _fetch_line(array, index)
+
+    return code
+
+
+def _lowest_bit_code(typing_context: Any, word: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.int64(types.uint64), code
+
+
+_lowest_bit: Any = intrinsic(_lowest_bit_code)
+
+
+@overload(lowest_bit, jit_options={"forceinline": True})
+def _compiled_lowest_bit(word: Any) -> Any:
+    def code(word: Any) -> Any:
+        return _lowest_bit(word)
 
     return code

@@ -8,6 +8,7 @@ addition per array of every tuple that a step is given, costs more than the step
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from collections.abc import Callable, Hashable, Sequence
 from functools import cache, update_wrapper
@@ -15,13 +16,16 @@ from importlib.metadata import version
 from pathlib import Path
 from threading import RLock
 from types import FunctionType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.loops import store
 from uvtrace.loops.arguments import UnusualArgumentError, taken_apart, types_of
+
+if TYPE_CHECKING:
+    from uvtrace.loops.calling import Entry
 
 _Function = TypeVar("_Function", bound=Any)
 
@@ -30,6 +34,21 @@ _COMPILERS: Final = (
 )
 """By what a loop becomes code that can be called."""
 _LOCK: Final = RLock()
+
+
+class Bound(NamedTuple):
+    """A loop and its arguments, for machine code to call.
+
+    Attributes:
+        code: the address of a function; it takes the next one, and returns a number, 0 unless the
+            loop raises something.
+        block: the address of what it is given.
+        kept: what must be there as long as it is called.
+    """
+
+    code: int
+    block: int
+    kept: tuple[Any, ...]
 
 
 class Loop:
@@ -70,12 +89,30 @@ class Loop:
         self._codes[told] = code
         return code(numbers)
 
+    def bound(self, *arguments: Any) -> Bound:
+        """The loop with these arguments; what it returns goes unheard.
+
+        Raises:
+            TypeError: only numba can call it.
+        """
+        numbers: list[int] = []
+        taken_apart(arguments, numbers)
+        with _LOCK:
+            entry = self._entry(types_of(arguments), arguments)
+        if entry is None:
+            raise TypeError(f"{self.function.__qualname__} cannot be called without numba")
+        block = entry.block_of(numbers)
+        return Bound(entry.address, ctypes.addressof(block), (entry, block, arguments))
+
     def _found(
         self, types: tuple[Hashable, ...], arguments: Sequence[Any]
     ) -> Callable[[list[int]], Any] | None:
         """The code for arguments, loaded; None: it is numba that must call it."""
         if self.makes_arrays or not store.is_there():
             return None
+        return self._entry(types, arguments)
+
+    def _entry(self, types: tuple[Hashable, ...], arguments: Sequence[Any]) -> Entry | None:
         from uvtrace.loops.calling import Entry
         from uvtrace.loops.code import processor
         from uvtrace.loops.source import digest
@@ -139,6 +176,11 @@ def fetch(array: NDArray[Any], index: int) -> None:
 
 def fetch_line(array: NDArray[Any], index: int) -> None:
     """Ask for the first cache line of such an element."""
+
+
+def lowest_bit(word: np.uint64) -> int:
+    """Which is the lowest bit that a word has, which is not 0."""
+    return (int(word) & -int(word)).bit_length() - 1
 
 
 def _described(value: Hashable) -> str:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The functions that judge events, as LLVM's assembly language: one for each kind of event, and
-one that goes over the records and calls them."""
+one that goes over the pieces of a chunk and calls them."""
 
 from __future__ import annotations
 
@@ -16,27 +16,32 @@ from uvtrace.check.native.plan import Output, Step, Switch, Test, What
 from uvtrace.check.native.values import Frame, Values
 from uvtrace.trace.layout import RECORD, RECORD_SIZE
 
-_AHEAD: Final = 16
-"""Records ahead that are fetched."""
+RECORDS_AHEAD: Final = 6
+"""Events ahead, of the same kind, of which the record is fetched."""
 AHEAD_OF_KIND: Final = 2
 """Events ahead, of the same kind, of which that is fetched which passes have told of them."""
 _BYTES_AHEAD: Final = 384
 """How far ahead is fetched what is gone through from its beginning to its end."""
 _APART: Final = 48
 """Bytes from one field to the next that is fetched: they may not be of one cache line."""
+PIECE: Final = 1024
+"""Records, a power of two, of which the events are judged kind by kind: the processor guesses
+better what code does next that it has just run, and what is told of them stays in its caches."""
 WALK: Final = "walk"
-"""The name of the function that goes over the records."""
+"""The name of the function that goes over the pieces."""
 
 
 class Argument(IntEnum):
     """What the functions are given, in an array of 64 bits each.
 
     The address of the first record, the bytes from one to the next, and their number; the position
-    of the first one in the trace; how many functions there are; the address of the codes, by kind
-    (see :class:`Code`). Then what all of them count: how many events a violation may concern, and
-    those among them that were counted (shape (functions + 1, rules)); the addresses of the
-    addresses at which the rules' next rows are written; and of what followers are told, see
-    :class:`Told`. Two of each column follow: the address of its values, and that of its places.
+    of the first one in the trace; how many functions there are; the address of the codes, one for
+    each kind that there is (see :class:`Code`), and how many these are. Then what all of them
+    count: how many events a violation may concern, and those among them that were counted (shape
+    (functions + 1, rules)); the addresses of the addresses at which the rules' next rows are
+    written; and of what followers are told, see :class:`Told`. The address of what is called
+    behind each piece, and that of what it is given. Two of each column follow: the address of its
+    values, and that of its places.
     """
 
     RECORDS = 0
@@ -45,32 +50,37 @@ class Argument(IntEnum):
     FIRST = 3
     FUNCTIONS = 4
     CODES = 5
-    UNKNOWN = 6
-    COUNTED = 7
-    ENDS = 8
-    TOLD = 9
-    COLUMNS = 10
+    KINDS = 6
+    UNKNOWN = 7
+    COUNTED = 8
+    ENDS = 9
+    TOLD = 10
+    BEHIND = 11
+    GIVEN = 12
+    COLUMNS = 13
 
 
 class Code(IntEnum):
     """What is told of the code of a kind, 64 bits each.
 
     The address of the function; that of what it counts (int64, shape (functions + 1, counters);
-    the last is the trace); and that of the number of the row of the next event of the kind, which
-    moves on: behind it lie those of the others, and at least AHEAD_OF_KIND more numbers of rows.
+    the last is the trace); that of the number of the row of the next event of the kind, which
+    moves on; and where these numbers end: behind them lie at least RECORDS_AHEAD more numbers of
+    rows.
     """
 
     FUNCTION = 0
     COUNTS = 1
     NEXT = 2
+    END = 3
     SIZE = 4
 
 
 class Told(NamedTuple):
     """What a follower is told, in an array that all of them share.
 
-    There are, from ``base`` on, how many events there are so far; the address of their rows
-    (int64), and that of their bits (uint64, shape (n, words)); and the addresses of their numbers.
+    There are, from ``base`` on, how many events of the piece there are so far; the address of their
+    rows, those of their bits (one for each of ``words``), and those of their numbers: 64 bits each.
     Before the first event lies one whose row is -1.
     """
 
@@ -86,11 +96,37 @@ class Sizes(NamedTuple):
 
 
 _HEAD: Final = """\
-define void @{name}(ptr noalias %arguments, ptr noalias %counts, ptr noalias %record, i64 %row,
-    i64 %ahead) {{
+define void @{name}(ptr noalias %arguments, ptr noalias %counts, ptr noalias %next_at, ptr %end,
+    i64 %limit) {{
 entry:
+  %records_at = getelementptr i64, ptr %arguments, i64 {records}
+  %records = load ptr, ptr %records_at, align 8
+  %stride_at = getelementptr i64, ptr %arguments, i64 {stride}
+  %stride = load i64, ptr %stride_at, align 8
   %functions_at = getelementptr i64, ptr %arguments, i64 {functions}
-  %functions = load i64, ptr %functions_at, align 8, !invariant.load !0
+  %functions = load i64, ptr %functions_at, align 8
+  %begin = load ptr, ptr %next_at, align 8
+  br label %next
+next:
+  %own = phi ptr [ %begin, %entry ], [ %following, %judged ]
+  %more = icmp ult ptr %own, %end
+  br i1 %more, label %look, label %done
+look:
+  %row = load i64, ptr %own, align 8
+  %near = icmp slt i64 %row, %limit
+  br i1 %near, label %judge, label %done
+judge:
+  %later_at = getelementptr i64, ptr %own, i64 {records_ahead}
+  %later = load i64, ptr %later_at, align 8
+  %later_begin = mul i64 %later, %stride
+  %later_record = getelementptr i8, ptr %records, i64 %later_begin
+  call void @llvm.prefetch.p0(ptr %later_record, i32 0, i32 3, i32 1)
+  %later_half = getelementptr i8, ptr %later_record, i64 {half}
+  call void @llvm.prefetch.p0(ptr %later_half, i32 0, i32 3, i32 1)
+  %ahead_at = getelementptr i64, ptr %own, i64 {ahead_of_kind}
+  %ahead = load i64, ptr %ahead_at, align 8
+  %record_begin = mul i64 %row, %stride
+  %record = getelementptr i8, ptr %records, i64 %record_begin
   %owner_at = getelementptr i8, ptr %record, i64 {function_offset}
   %owner_told = load i16, ptr %owner_at, align 1, !invariant.load !0
   %owner_wide = zext i16 %owner_told to i64
@@ -98,6 +134,12 @@ entry:
   %owner = select i1 %inside, i64 %owner_wide, i64 %functions
 """
 _TAIL: Final = """\
+  br label %judged
+judged:
+  %following = getelementptr i64, ptr %own, i64 1
+  br label %next
+done:
+  store ptr %own, ptr %next_at, align 8
   ret void
 }
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
@@ -106,68 +148,60 @@ declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 _WALK: Final = """\
 define void @{name}(ptr noalias %arguments) {{
 entry:
-  %records_at = getelementptr i64, ptr %arguments, i64 {records}
-  %records = load ptr, ptr %records_at, align 8
-  %stride_at = getelementptr i64, ptr %arguments, i64 {stride}
-  %stride = load i64, ptr %stride_at, align 8
   %count_at = getelementptr i64, ptr %arguments, i64 {count}
   %count = load i64, ptr %count_at, align 8
   %codes_at = getelementptr i64, ptr %arguments, i64 {codes}
   %codes = load ptr, ptr %codes_at, align 8
-  %distance = mul i64 %stride, {ahead}
+  %kinds_at = getelementptr i64, ptr %arguments, i64 {kinds}
+  %kinds = load i64, ptr %kinds_at, align 8
+  %behind_at = getelementptr i64, ptr %arguments, i64 {behind}
+  %behind = load ptr, ptr %behind_at, align 8
+  %given_at = getelementptr i64, ptr %arguments, i64 {given}
+  %given = load ptr, ptr %given_at, align 8
   %some = icmp sgt i64 %count, 0
-  br i1 %some, label %loop, label %end
-loop:
-  %row = phi i64 [ 0, %entry ], [ %next_row, %loop ]
-  %record = phi ptr [ %records, %entry ], [ %next, %loop ]
-  %later = getelementptr i8, ptr %record, i64 %distance
-  call void @llvm.prefetch.p0(ptr %later, i32 0, i32 3, i32 1)
-  %later_half = getelementptr i8, ptr %later, i64 {half}
-  call void @llvm.prefetch.p0(ptr %later_half, i32 0, i32 3, i32 1)
-  %kind_at = getelementptr i8, ptr %record, i64 {kind_offset}
-  %kind_told = load i8, ptr %kind_at, align 1
-  %kind = zext i8 %kind_told to i64
-  %place = mul i64 %kind, {code_size}
+  br i1 %some, label %piece, label %end
+piece:
+  %begin = phi i64 [ 0, %entry ], [ %limit, %judged ]
+  %limit = add i64 %begin, {piece}
+  br label %kind
+kind:
+  %number = phi i64 [ 0, %piece ], [ %next, %kind ]
+  %place = mul i64 %number, {code_size}
   %code_at = getelementptr ptr, ptr %codes, i64 %place
   %code = load ptr, ptr %code_at, align 8
   %counts_at = getelementptr ptr, ptr %code_at, i64 {counts}
   %counts = load ptr, ptr %counts_at, align 8
-  %own_at = getelementptr ptr, ptr %code_at, i64 {own}
-  %own = load ptr, ptr %own_at, align 8
-  %ahead_at = getelementptr i64, ptr %own, i64 {ahead_of_kind}
-  %ahead = load i64, ptr %ahead_at, align 8
-  %own_later = getelementptr i8, ptr %own, i64 {bytes_ahead}
-  call void @llvm.prefetch.p0(ptr %own_later, i32 0, i32 3, i32 1)
-  %own_next = getelementptr i64, ptr %own, i64 1
-  store ptr %own_next, ptr %own_at, align 8
-  call void %code(ptr %arguments, ptr %counts, ptr %record, i64 %row, i64 %ahead)
-  %next = getelementptr i8, ptr %record, i64 %stride
-  %next_row = add i64 %row, 1
-  %more = icmp slt i64 %next_row, %count
-  br i1 %more, label %loop, label %end
+  %next_at = getelementptr ptr, ptr %code_at, i64 {next}
+  %end_at = getelementptr ptr, ptr %code_at, i64 {end}
+  %own_end = load ptr, ptr %end_at, align 8
+  call void %code(ptr %arguments, ptr %counts, ptr %next_at, ptr %own_end, i64 %limit)
+  %next = add i64 %number, 1
+  %more = icmp slt i64 %next, %kinds
+  br i1 %more, label %kind, label %judged
+judged:
+  %status = call i32 %behind(ptr %given)
+  %again = icmp slt i64 %limit, %count
+  br i1 %again, label %piece, label %end
 end:
   ret void
 }}
-declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 """
 
 
 def walk_assembly() -> str:
-    """The text of the function that calls those of the kinds, record by record."""
+    """The text of the function that calls those of the kinds, piece by piece."""
     return _WALK.format(
         name=WALK,
-        records=int(Argument.RECORDS),
-        stride=int(Argument.STRIDE),
         count=int(Argument.COUNT),
         codes=int(Argument.CODES),
-        ahead=_AHEAD,
-        half=RECORD_SIZE // 2,
-        kind_offset=offset_of("kind"),
+        kinds=int(Argument.KINDS),
+        behind=int(Argument.BEHIND),
+        given=int(Argument.GIVEN),
+        piece=PIECE,
         code_size=int(Code.SIZE),
         counts=int(Code.COUNTS),
-        own=int(Code.NEXT),
-        ahead_of_kind=AHEAD_OF_KIND,
-        bytes_ahead=_BYTES_AHEAD,
+        next=int(Code.NEXT),
+        end=int(Code.END),
     )
 
 
@@ -179,7 +213,7 @@ def assembly_of(
     columns: Mapping[str, Column],
     told: Sequence[Told],
 ) -> str:
-    """The text of the function that judges an event of a kind.
+    """The text of the function that judges the events of a kind in a piece.
 
     Args:
         name: of the function.
@@ -194,7 +228,12 @@ def assembly_of(
     writer.steps(tuple(steps))
     head = _HEAD.format(
         name=name,
+        records=int(Argument.RECORDS),
+        stride=int(Argument.STRIDE),
         functions=int(Argument.FUNCTIONS),
+        records_ahead=RECORDS_AHEAD,
+        half=RECORD_SIZE // 2,
+        ahead_of_kind=AHEAD_OF_KIND,
         function_offset=offset_of("function"),
     )
     return f"{head}{writer.assembly.text()}\n{_TAIL}"
@@ -220,7 +259,7 @@ class _Writer:
     def __init__(
         self, flat: Flat, sizes: Sizes, columns: Mapping[str, Column], told: Sequence[Told]
     ) -> None:
-        self.assembly = Assembly()
+        self.assembly = Assembly("judge")
         self._sizes = sizes
         self._told = told
         self._told_of: set[int] = set()
@@ -386,14 +425,11 @@ class _Writer:
         place = asm.value(f"add i64 {count}, {step}")
         asm.store(Frame.row, rows, place)
         asm.do(f"store i64 {place}, ptr {count_at}, align 8")
-        bits = asm.load("ptr", told, str(8 * (base + 2)), 8)
-        first = asm.value(f"mul i64 {place}, {words}")
         for word in range(words):
-            self._add_bit(
-                bits, asm.value(f"add i64 {first}, {word}"), output.bit - 64 * word, is_new
-            )
+            bits = asm.load("ptr", told, str(8 * (base + 2 + word)), 8)
+            self._add_bit(bits, place, output.bit - 64 * word, is_new)
         for asked in output.numbers:
-            numbers = asm.load("ptr", told, str(8 * (base + 3 + asked.place)), 8)
+            numbers = asm.load("ptr", told, str(8 * (base + 2 + words + asked.place)), 8)
             asm.store(self._values.asked(asked), numbers, place)
 
     def _is_new(self, follower: int, rows: str, count: str) -> str:
