@@ -70,6 +70,24 @@ def test_chunks_in_the_same_memory_are_the_records_of_the_whole(data: bytes) -> 
     assert first == len(whole)
 
 
+@pytest.mark.parametrize("is_read_on", [True, False])
+def test_a_chunk_in_such_memory_tells_its_payloads_without_looking_for_them(
+    data: bytes, is_read_on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = open_bytes(data)
+    payloads = [whole.payload(row) for row in range(2 * COUNT)]
+    monkeypatch.setattr(index, "GONE_BYTES", 4096 if is_read_on else len(data))
+    trace = open_bytes(data)
+    assert (trace.beginning is trace) is not is_read_on
+    monkeypatch.setattr(Index, "find", None)
+    found = [
+        part.payload(row)
+        for part in trace.chunks(7_000, Room.of(7_000))
+        for row in range(len(part))
+    ]
+    assert found == payloads
+
+
 def test_a_part_is_gathered_in_chunks_as_the_whole_is(data: bytes) -> None:
     whole, trace = open_bytes(data).records, open_bytes(data)
     for rows in (slice(100, 20_000), np.arange(0, 2 * COUNT, 3)):

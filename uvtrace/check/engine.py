@@ -299,8 +299,7 @@ class Sweep:
         records = part.records
         parts = {name: part.column(name) for name in FIELDS}
         losses = self.losses.take(first, records, parts)
-        payload, places = self.trace.payload, self._places
-        chunk = Chunk(records, first, losses, lambda row: payload(first + row), parts, places)
+        chunk = Chunk(records, first, losses, part.payload, parts, self._places)
         self.shown.see(parts, chunk.kinds)
         self.transactions += sum(len(chunk.rows((kind,))) for kind in chunk.kinds & _EVENT_KINDS)
         for each in self._passes:

@@ -55,6 +55,10 @@ class Locations:
             return False
         return self._index.gather(self._first, self._count, room) == self._count
 
+    def told_by(self, room: Room) -> Locations:
+        """The same, where a room tells them that the records were copied into."""
+        return Locations(self._index, self._first, self._count, room.places[: self._count])
+
     def at(self, row: int) -> int:
         """The location of one packet, counted from 0."""
         if self._found is not None:

@@ -194,13 +194,22 @@ class Packets:
         gather(self.words, self.locations.all(), words)
         return self._as_now(records)
 
-    def gather(self, room: Room) -> None:
-        """Copy every record into a room."""
+    def gather(self, room: Room) -> Packets:
+        """Copy every record into a room; the packets, as :meth:`told_by`."""
         from uvtrace.trace.kernels import gather
 
-        if not self.locations.gather(room):
-            gather(self.words, self.locations.all(), room.words()[: len(self)])
-            room.take_apart(room.records[: len(self)])
+        if self.locations.gather(room):
+            return self.told_by(room)
+        gather(self.words, self.locations.all(), room.words()[: len(self)])
+        room.take_apart(room.records[: len(self)])
+        return self
+
+    def told_by(self, room: Room) -> Packets:
+        """The packets whose records were found while they were copied into a room.
+
+        Nothing of them is looked for in the file again, for as long as they lie there.
+        """
+        return replace(self, locations=self.locations.told_by(room))
 
     def gathered(self, room: Room) -> NDArray[np.void]:
         """Every record, read-only, that was copied into a room; its fields become theirs."""

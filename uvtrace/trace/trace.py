@@ -230,8 +230,8 @@ class Trace:
         Args:
             n: how many.
             room: for ``n`` records at least, or as many as there are: where those of each part
-                are gathered, in the place of those of the part before. So a file that has not
-                been read to its end is read on, and only once.
+                are gathered, in the place of those of the part before, which is no longer used.
+                So a file that has not been read to its end is read on, and only once.
 
         Raises:
             ValueError: ``n`` is not positive.
@@ -271,11 +271,9 @@ class Trace:
     def _into(self, room: Room, start: int, n: int) -> Packets:
         """The next packets, and their records in a room."""
         if self._reading is None:
-            part = self._packets.select(slice(start, start + n))
-            part.gather(room)
-            return part
+            return self._packets.select(slice(start, start + n)).gather(room)
         count = self._reading.index.gather(start, n, room)
-        return self._reading.known().select(slice(start, start + count))
+        return self._reading.known().select(slice(start, start + count)).told_by(room)
 
     @property
     def _packets(self) -> Packets:
