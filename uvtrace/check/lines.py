@@ -1,27 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Structures that begin where the processor's cache lines do: each is fetched as few of them."""
+"""Memory that begins where the processor's cache lines do, and is taken as it is written."""
 
 from __future__ import annotations
 
+from mmap import ACCESS_COPY, mmap
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uvtrace.loops.heads import address_of
-
 LINE: Final = 64
 """Bytes of a cache line."""
 
 
-def lined(count: int, dtype: np.dtype[np.void]) -> NDArray[Any]:
-    """An array of structures, zeros, the first of which begins a cache line.
+def lined(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """An array, zeros, the first element of which begins a cache line.
+
+    Its memory is taken as it is written, some kilobytes at a time: numpy would ask for two
+    megabytes at a time, all of which the system has to fill with zeros.
 
     Args:
-        count: how many.
-        dtype: of the structures; whole lines long, if all are to begin one.
+        shape: how many elements, or of the array.
+        dtype: of the elements; structures that are whole lines long all begin one.
     """
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     # No array owns the memory: what fields are counted from is this array.
-    memory = bytearray(count * dtype.itemsize + LINE)
-    begin = -address_of(np.frombuffer(memory, np.uint8)) % LINE
-    return np.ndarray(count, dtype, buffer=memory, offset=begin)
+    return np.ndarray(shape, dtype, buffer=mmap(-1, max(size, 1), access=ACCESS_COPY))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from uvtrace.check.chunk import Rows
 from uvtrace.check.compiled import loop, lowest_bit, step
 from uvtrace.check.followers import WORD, Follower, Marked
+from uvtrace.check.lines import lined
 from uvtrace.check.native.function import PIECE, Told
 from uvtrace.loops.heads import address_of
 from uvtrace.loops.loop import Bound
@@ -155,11 +156,10 @@ class Room:
     def _make(self, size: int) -> None:
         self._size = size
         rules = len(self.ends)
-        self._rows = np.empty((rules, size), np.int64)
+        self._rows = lined((rules, size), np.int64)
         lies = _NUMBER_BYTES * size * np.arange(rules, dtype=np.int64)
         self._begins = address_of(self._rows) + lies
-        # What is never written takes no memory.
-        told = np.empty((self._first[-1], size + _APART), np.int64)
+        told = lined((self._first[-1], size + _APART), np.int64)
         self._columns = self._columns._replace(told=told)
         self.behind: Bound = put_in_order.bound(self._columns, self._order)  # type: ignore[attr-defined]
 
