@@ -343,7 +343,7 @@ class ByKind:
         told[Argument.UNKNOWN] = address_of(self._unknown)
         told[Argument.COUNTED] = address_of(self._counted)
         told[Argument.ENDS] = address_of(self._room.ends)
-        told[Argument.TOLD] = address_of(self._room.counts)
+        told[Argument.TOLD] = address_of(self._room.arguments)
         told[Argument.BEHIND] = self._room.behind.code
         told[Argument.GIVEN] = self._room.behind.block
         return codes

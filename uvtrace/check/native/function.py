@@ -27,6 +27,8 @@ _APART: Final = 48
 PIECE: Final = 1024
 """Records, a power of two, of which the events are judged kind by kind: the processor guesses
 better what code does next that it has just run, and what is told of them stays in its caches."""
+WORD: Final = 64
+"""Bits of a word."""
 WALK: Final = "walk"
 """The name of the function that goes over the pieces."""
 
@@ -79,9 +81,9 @@ class Code(IntEnum):
 class Told(NamedTuple):
     """What a follower is told, in an array that all of them share.
 
-    There are, from ``base`` on, how many events of the piece there are so far; the address of their
-    rows, those of their bits (one for each of ``words``), and those of their numbers: 64 bits each.
-    Before the first event lies one whose row is -1.
+    There are, from ``base`` on, the address of bits, one for each record of the piece, that tell
+    which ones it is told of; the addresses of what it is told by (one for each of ``words``); and
+    those of its numbers: 64 bits each, by the record's place in the piece.
     """
 
     base: int
@@ -132,6 +134,10 @@ judge:
   %owner_wide = zext i16 %owner_told to i64
   %inside = icmp ult i64 %owner_wide, %functions
   %owner = select i1 %inside, i64 %owner_wide, i64 %functions
+  %place = and i64 %row, {in_piece}
+  %place_word = lshr i64 %place, {word_shift}
+  %place_in_word = and i64 %place, {in_word}
+  %place_bit = shl i64 1, %place_in_word
 """
 _TAIL: Final = """\
   br label %judged
@@ -234,6 +240,9 @@ def assembly_of(
         records_ahead=RECORDS_AHEAD,
         half=RECORD_SIZE // 2,
         ahead_of_kind=AHEAD_OF_KIND,
+        in_piece=PIECE - 1,
+        word_shift=WORD.bit_length() - 1,
+        in_word=WORD - 1,
         function_offset=offset_of("function"),
     )
     return f"{head}{writer.assembly.text()}\n{_TAIL}"
@@ -417,37 +426,32 @@ class _Writer:
             self._go_on_if(self._values.truth(number)[0], behind)
         asm, (base, words) = self.assembly, self._told[output.number]
         told = self._values.argument(Argument.TOLD)
-        count_at = asm.value(f"getelementptr i64, ptr {told}, i64 {base}")
-        count = asm.value(f"load i64, ptr {count_at}, align 8")
-        rows = asm.load("ptr", told, str(8 * (base + 1)), 8)
-        is_new = self._is_new(output.number, rows, count)
-        step = "1" if is_new == YES else asm.value(f"zext i1 {is_new} to i64")
-        place = asm.value(f"add i64 {count}, {step}")
-        asm.store(Frame.row, rows, place)
-        asm.do(f"store i64 {place}, ptr {count_at}, align 8")
+        is_new = self._is_new(output.number, asm.load("ptr", told, str(8 * base), 8))
         for word in range(words):
-            bits = asm.load("ptr", told, str(8 * (base + 2 + word)), 8)
-            self._add_bit(bits, place, output.bit - 64 * word, is_new)
+            bits = asm.load("ptr", told, str(8 * (base + 1 + word)), 8)
+            self._add_bit(bits, output.bit - WORD * word, is_new)
         for asked in output.numbers:
-            numbers = asm.load("ptr", told, str(8 * (base + 2 + words + asked.place)), 8)
-            asm.store(self._values.asked(asked), numbers, place)
+            numbers = asm.load("ptr", told, str(8 * (base + 1 + words + asked.place)), 8)
+            asm.store(self._values.asked(asked), numbers, "%place")
 
-    def _is_new(self, follower: int, rows: str, count: str) -> str:
-        """Whether nothing else was told of the event before: else it has its place."""
+    def _is_new(self, follower: int, records: str) -> str:
+        """Take note that a follower is told of the event; whether it was not yet."""
+        asm = self.assembly
+        at = asm.value(f"getelementptr i64, ptr {records}, i64 %place_word")
+        old = asm.value(f"load i64, ptr {at}, align 8")
+        asm.do(f"store i64 {asm.value(f'or i64 {old}, %place_bit')}, ptr {at}, align 8")
         if follower not in self._told_of:
             self._told_of.add(follower)
             return YES
-        last_at = self.assembly.value(f"getelementptr i64, ptr {rows}, i64 {count}")
-        last = self.assembly.value(f"load i64, ptr {last_at}, align 8")
-        return self.assembly.value(f"icmp ne i64 {last}, {Frame.row}")
+        return asm.value(f"icmp eq i64 {asm.value(f'and i64 {old}, %place_bit')}, 0")
 
-    def _add_bit(self, bits: str, place: str, bit: int, is_new: str) -> None:
+    def _add_bit(self, bits: str, bit: int, is_new: str) -> None:
         asm = self.assembly
-        at = asm.value(f"getelementptr i64, ptr {bits}, i64 {place}")
+        at = asm.value(f"getelementptr i64, ptr {bits}, i64 %place")
         old = "0"
         if is_new != YES:
             old = asm.choice(is_new, "i64", "0", asm.value(f"load i64, ptr {at}, align 8"))
-        if 0 <= bit < 64:
-            own = 1 << bit if bit < 63 else -(1 << 63)
+        if 0 <= bit < WORD:
+            own = 1 << bit if bit < WORD - 1 else -(1 << bit)
             old = str(own) if old == "0" else asm.value(f"or i64 {old}, {own}")
         asm.do(f"store i64 {old}, ptr {at}, align 8")
