@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules about single events, and what followers of several ask of each one, kind by kind: code is
-made of what a kind can break, and all events of a chunk are judged in one walk over them."""
+made of what a kind can break, and a chunk's events are judged in one walk, piece by piece."""
 
 from __future__ import annotations
 
