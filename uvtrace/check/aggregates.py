@@ -44,7 +44,8 @@ class Events(NamedTuple):
     """The events of a chunk that concern a window, in order, and the losses among them.
 
     ``function`` and ``time_ns`` are of the whole chunk, whose first record is at position
-    ``first``; ``values``, ``limits`` and ``spans_ns`` of each event that counts.
+    ``first``; ``values``, ``limits`` and ``spans_ns`` of each event that counts, or one for all of
+    them: ``steps`` tells how far apart those of two events lie.
     """
 
     function: NDArray[np.uint16]
@@ -56,13 +57,14 @@ class Events(NamedTuple):
     values: NDArray[np.int64]
     limits: NDArray[np.int64]
     spans_ns: NDArray[np.int64]
+    steps: NDArray[np.int64]
     lost: Rows
     lost_of: NDArray[np.int64]
     first: int
 
 
-_KEY, _VALUE, _LIMIT, _SPAN_NS, _RESET_KEY = range(5)
-"""What is asked of events."""
+_VALUE, _LIMIT, _SPAN_NS = range(3)
+"""Numbers of events that count."""
 
 
 @dataclass
@@ -87,10 +89,19 @@ class Aggregates:
     def __post_init__(self) -> None:
         one = self.window
         marks = [(one.counts, _COUNTS), (one.reset_by, _RESETS), (unsure_of(one.counts), _UNSURE)]
-        numbers = (_number(one.of), one.limit, _number(one.span_ns))
-        asked = [Asked(Key(one.key), COUNTS), *(Asked(number, COUNTS) for number in numbers)]
+        asked = [Asked(Key(one.key), COUNTS)]
         if one.reset_key is not None:
             asked.append(Asked(Key(one.reset_key), RESETS))
+        self._numbers: list[int | NDArray[np.int64]] = []
+        """Of each number the place where it is asked for, or the one value that it always has."""
+        for number in (_number(one.of), one.limit, _number(one.span_ns)):
+            value = self.followers.program.constant(number)
+            if value is None:
+                self._numbers.append(len(asked))
+                asked.append(Asked(number, COUNTS))
+            else:
+                self._numbers.append(np.array([value], np.int64))
+        self._steps = np.array([isinstance(number, int) for number in self._numbers], np.int64)
         self._number = self.followers.add(Follower(marks, asked))
         size = 1 << max(int(self.window.keys - 1).bit_length(), 3)
         self._slots = np.zeros(size, SLOT)
@@ -116,19 +127,23 @@ class Aggregates:
         return hits[: _follow(self._slots, self._epochs, followed, measure, by_key, *tallies, hits)]
 
     def _followed(self, chunk: Chunk, events: Marked, lost: tuple[Rows, Rows]) -> Events:
-        numbers = events.numbers
-        keys = numbers[_KEY].view(np.uint64)
+        keys, *reset_keys = (number.view(np.uint64) for number in events.numbers[:2])
         by_key = self.window.reset_key is not None
+        values, limits, spans_ns = (
+            events.numbers[number] if isinstance(number, int) else number
+            for number in self._numbers
+        )
         return Events(
             function=chunk.function,
             time_ns=chunk.column("time_ns"),
             rows=events.rows,
             what=events.bits[:, 0],
             keys=keys,
-            reset_keys=numbers[_RESET_KEY].view(np.uint64) if by_key else keys,
-            values=numbers[_VALUE],
-            limits=numbers[_LIMIT],
-            spans_ns=numbers[_SPAN_NS],
+            reset_keys=reset_keys[0] if by_key else keys,
+            values=values,
+            limits=limits,
+            spans_ns=spans_ns,
+            steps=self._steps,
             lost=lost[0],
             lost_of=lost[1],
             first=chunk.first,
@@ -175,7 +190,7 @@ def _follow(
                 _grow(slot, events, i)
             else:
                 _count(slot, events, i, measure)
-            if slot.measured > events.limits[i] and not slot.broken:
+            if slot.measured > events.limits[i * events.steps[_LIMIT]] and not slot.broken:
                 slot.broken = 1
                 hit = hits[count]
                 hit.row, hit.measured, hit.first = row, slot.measured, slot.first
@@ -213,7 +228,7 @@ def _slot(slots: NDArray[np.void], key: np.uint64, now: int) -> int:
 
 @step
 def _begin(slot: Any, epoch: int, events: Events, i: int) -> None:
-    value, row = events.values[i], events.rows[i]
+    value, row = events.values[i * events.steps[_VALUE]], events.rows[i]
     slot.epoch = epoch
     slot.begin_ns, slot.first = events.time_ns[row], events.first + row
     slot.measured, slot.least, slot.before, slot.broken = 0, value, value, 0
@@ -221,16 +236,17 @@ def _begin(slot: Any, epoch: int, events: Events, i: int) -> None:
 
 @step
 def _count(slot: Any, events: Events, i: int, measure: int) -> None:
-    span_ns, time_ns = events.spans_ns[i], events.time_ns[events.rows[i]]
+    span_ns = events.spans_ns[i * events.steps[_SPAN_NS]]
+    time_ns = events.time_ns[events.rows[i]]
     if span_ns > 0 and time_ns - slot.begin_ns > span_ns:
         _begin(slot, slot.epoch, events, i)
-    slot.measured += events.values[i] if measure == _SUM else 1
+    slot.measured += events.values[i * events.steps[_VALUE]] if measure == _SUM else 1
 
 
 @step
 def _grow(slot: Any, events: Events, i: int) -> None:
-    value, time_ns = events.values[i], events.time_ns[events.rows[i]]
-    if time_ns - slot.begin_ns > events.spans_ns[i]:
+    value, time_ns = events.values[i * events.steps[_VALUE]], events.time_ns[events.rows[i]]
+    if time_ns - slot.begin_ns > events.spans_ns[i * events.steps[_SPAN_NS]]:
         if slot.least > slot.before:
             slot.measured += 1
         else:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uvtrace.check.expression import (
+    INT_MAX,
     All,
     Bits,
     Choose,
@@ -154,6 +155,15 @@ class Program:
     def parameters(self) -> Mapping[str, int]:
         """Values of parameters by name; others have their defaults."""
         return self._parameters
+
+    def constant(self, number: Number) -> int | None:
+        """The value that a number always has; None: it has others, or one of more than 63 bits."""
+        value = None
+        if isinstance(number, Literal):
+            value = number.value
+        elif isinstance(number, Parameter):
+            value = self.parameter(number)
+        return value if value is not None and value <= INT_MAX else None
 
     def parameter(self, parameter: Parameter) -> int:
         """The value in force of a parameter."""
