@@ -133,8 +133,7 @@ class Duties:
         self._key = self._ask_key(duty)
         self._other = self._ask_other(duty.discharge_key, DISCHARGES)
         self._breaking = self._ask_other(duty.break_key, BREAKS)
-        if duty.deadline_ns is not None:
-            self._asked.append(Asked(duty.deadline_ns, OPENS))
+        self._deadline_ns = self._ask_deadline(duty.deadline_ns)
         self._number = self.followers.add(Follower(marks, self._asked))
         self._open = nothing_open(_START)
         self._latest_ns = 0
@@ -195,6 +194,16 @@ class Duties:
         self._asked.append(Asked(Key(key, every=True), bits))
         return len(self._asked) - 1
 
+    def _ask_deadline(self, deadline_ns: Number | None) -> NDArray[np.int64] | None:
+        """Ask for the deadline of events that open, unless it is the same for all: returns that."""
+        if deadline_ns is None:
+            return _NO_DEADLINE
+        always = self.followers.program.constant(deadline_ns)
+        if always is not None:
+            return np.array([always], np.int64)
+        self._asked.append(Asked(deadline_ns, OPENS))
+        return None
+
     def finish(self) -> NDArray[np.void]:
         """The trace ends; returns what that breaks."""
         broken = np.zeros(self._live(), BROKEN)
@@ -229,7 +238,7 @@ class Duties:
             keys if place is None else events.numbers[place].view(np.uint64)
             for place in (self._other, self._breaking)
         ]
-        ends = self.obligation.deadline_ns is not None
+        always_ns = self._deadline_ns
         return Events(
             records=chunk.records.view(_RECORD),
             function=chunk.function,
@@ -239,7 +248,7 @@ class Duties:
             keys=keys,
             discharge_keys=others[0],
             break_keys=others[1],
-            deadline_ns=events.numbers[-1] if ends else _NO_DEADLINE,
+            deadline_ns=events.numbers[-1] if always_ns is None else always_ns,
             lost=lost[0],
             lost_of=lost[1],
             first=chunk.first,
