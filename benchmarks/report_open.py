@@ -28,7 +28,7 @@ TRACES = Path(__file__).resolve().parent.parent / "traces"
 ROUND = ("e1000-6.12", "model-uvnic1-6.12", "model-e1000-6.12", "nvme-6.12", "e1000e-6.12")
 TIMES = 5
 LIMIT_S = 2.0
-"""What opening a page of a million transactions may take (issue 5)."""
+"""What opening a page of a million transactions may take."""
 
 _PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN"
 _FILTER = """async word => {
