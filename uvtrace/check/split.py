@@ -13,8 +13,14 @@ from uvtrace.trace.room import FIELDS
 
 
 def split(records: NDArray[np.void]) -> dict[str, NDArray[Any]]:
-    """The fields of records (dtype RECORD, shape (n,)), contiguous, by name."""
-    return {name: np.ascontiguousarray(records[name]) for name in FIELDS}
+    """The fields of records (dtype RECORD, shape (n,)), contiguous, by name.
+
+    They are read-only, as those of a trace's parts are: a loop is made for one kind of array.
+    """
+    fields = {name: np.ascontiguousarray(records[name]) for name in FIELDS}
+    for field in fields.values():
+        field.flags.writeable = False
+    return fields
 
 
 @loop

@@ -40,8 +40,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-_OBJECTS: Final = 20_000
-"""New ones after which Python looks for garbage."""
+_OBJECTS: Final = 100_000
+"""New ones after which Python looks for garbage: more than there are when a check begins."""
 
 
 class LazyGroup(click.Group):
