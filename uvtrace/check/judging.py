@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -376,7 +377,9 @@ def _rows(frame: Frame, indices: NDArray[np.int64]) -> NDArray[np.int64]:
     return indices if frame.rows is None else frame.rows[indices]
 
 
+@cache
 def _family(kinds: frozenset[int]) -> frozenset[int]:
+    """Kinds, and those that are looked at together with one of them."""
     return kinds.union(*(family for family in _FAMILIES if not family.isdisjoint(kinds)))
 
 

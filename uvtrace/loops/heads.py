@@ -11,22 +11,26 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
-_FIELDS: Final = struct.Struct("@PiPPPPi")
+_BETWEEN: Final = 3 * struct.calcsize("P")
+"""Bytes of what is not asked for: where the shape and the strides lie, and whose memory it is."""
+_unpack: Callable[[Any, int], Any] = struct.Struct(f"@Pi0P{_BETWEEN}xPi").unpack_from
 _BEGIN: Final = object.__basicsize__
-_memory = (ctypes.c_char * _FIELDS.size).from_address
-_unpack = _FIELDS.unpack_from
+_MEMORY: Final = (ctypes.c_char * sys.maxsize).from_address(0)
+"""All of the process: a view of each object would take as long as to read it."""
 
 Head = tuple[int, int, int, int]
 """Of an array where it lies, how many dimensions it has, the identity of its dtype, its flags."""
 
 
 def _read(array: Any) -> Head:
-    at, dimensions, _, _, _, dtype, flags = _unpack(_memory(id(array) + _BEGIN))
-    return at, dimensions, dtype, flags
+    head: Head = _unpack(_MEMORY, id(array) + _BEGIN)
+    return head
 
 
 def _asked(array: Any) -> Head:

@@ -12,7 +12,7 @@ import ctypes
 import sys
 from collections.abc import Callable, Hashable, Sequence
 from functools import cache, update_wrapper
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from pathlib import Path
 from threading import RLock
 from types import FunctionType
@@ -202,5 +202,11 @@ def _state() -> str:
     """What all code of loops depends on: what compiles it, and what it is written in."""
     here = Path(__file__).parent
     ours = store.digest_of(*(here / name for name in _COMPILERS))
-    libraries = (np.__version__, version("numba"), version("llvmlite"))
+    libraries = (np.__version__, _told_of("numba"), _told_of("llvmlite"))
     return f"{ours} {libraries} {sys.version_info}"
+
+
+def _told_of(library: str) -> str:
+    """What tells a version of a library from others: all that is told of it, as its version alone
+    would have to be looked for in that."""
+    return distribution(library).read_text("METADATA") or version(library)
