@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,7 @@ _FAMILIES: Final = (
 """Kinds that are looked at together: rules about some of them share columns and conditions."""
 
 
-@dataclass
-class Tally:
+class Tally(NamedTuple):
     """What became of the events that a rule judges, by function; the last is the whole trace."""
 
     rule: Rule
@@ -54,8 +53,7 @@ class Tally:
     unknown: NDArray[np.int64]
 
 
-@dataclass
-class _Simple:
+class _Simple(NamedTuple):
     """A rule whose violation is a term."""
 
     tally: Tally
@@ -64,8 +62,7 @@ class _Simple:
     single: Single
 
 
-@dataclass
-class _Hits:
+class _Hits(NamedTuple):
     """The events of a frame that break a rule."""
 
     rule: Rule

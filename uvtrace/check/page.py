@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from uvtrace.check.results import Results
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """What the text is written on.
 
     Attributes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -76,8 +75,7 @@ class NumberArrays(NamedTuple):
 Arrays = TruthArrays | NumberArrays
 
 
-@dataclass(frozen=True)
-class _Step:
+class _Step(NamedTuple):
     """One computation; ``inputs`` are numbers of earlier steps."""
 
     term: Expression

@@ -17,14 +17,14 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from uvtrace.check.results import Finding, Results, Suppression
 from uvtrace.check.signature import stable_site
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What suppressions did to the results of one or more traces.
 
     Attributes:

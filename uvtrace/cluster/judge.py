@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from uvtrace.check.baseline import Baseline, read_baseline
 from uvtrace.check.catalogue import all_rules
@@ -52,8 +53,7 @@ class Rulebook:
         return tuple(name for name in named if name)
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A rulebook as the engine takes it."""
 
     rules: Sequence[Rule]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,7 @@ _ALIGN: Final = 64  # a cache line
 _SIMPLE: Final = 1  # lowest bit of a location: a Simple Packet Block
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A section of the file (there is more than one only where files were concatenated).
 
     Attributes:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -47,7 +46,7 @@ def test_every_cell_is_asked_about_by_a_litmus_test() -> None:
 
 
 def _with(entry: Entry, clauses: tuple[Clause, ...]) -> Table:
-    return tuple(replace(e, clauses=clauses) if e is entry else e for e in TABLE)
+    return tuple(e._replace(clauses=clauses) if e is entry else e for e in TABLE)
 
 
 def _mutants() -> Iterator[tuple[str, Entry, Table]]:
@@ -57,13 +56,13 @@ def _mutants() -> Iterator[tuple[str, Entry, Table]]:
             name = f"{clause.label}/{i}"
             before, after = entry.clauses[:i], entry.clauses[i + 1 :]
             for passing in set(Passing) - {clause.passing}:
-                changed = replace(clause, passing=passing)
+                changed = clause._replace(passing=passing)
                 yield f"{name}={passing.name}", entry, _with(entry, (*before, changed, *after))
             if after:
                 yield f"{name} left out", entry, _with(entry, before + after)
             for fact in Fact:
                 if fact in clause.when and clause.when != fact:
-                    fewer = replace(clause, when=clause.when & ~fact)
+                    fewer = clause._replace(when=clause.when & ~fact)
                     mutant = _with(entry, (*before, fewer, *after))
                     yield f"{name} without {fact.name}", entry, mutant
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -39,8 +38,7 @@ class Asked(NamedTuple):
     every: bool
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """A conjunction, and what is asked of it.
 
     Attributes:

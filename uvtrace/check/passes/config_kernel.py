@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import fields
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -168,8 +167,8 @@ def spaces_of(layouts: Collection[Layout]) -> NDArray[np.void]:
         return _NO_SPACES
     spaces = np.zeros(len(layouts), FUNCTION)
     for at, layout in enumerate(layouts):
-        for one in fields(layout):
-            spaces[one.name][at] = getattr(layout, one.name)
+        for name, values in layout._asdict().items():
+            spaces[name][at] = values
     for name in ("power", "read_at", "read_value", "payload_limit", "request_limit"):
         spaces[name] = -1
     return spaces

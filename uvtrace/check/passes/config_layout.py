@@ -8,10 +8,9 @@ Express capability), 7.7.1 (MSI), 7.7.2 (MSI-X), 7.8.4 (AER).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,8 +84,7 @@ _CAPABILITY_BITS: dict[int, tuple[_Bits, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """What a function's config space holds, byte by byte; each array of shape (4096,).
 
     Attributes:

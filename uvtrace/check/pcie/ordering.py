@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,8 +76,7 @@ OF_MESSAGE: Final = Fact.RELAXED | Fact.ID_ORDERED | Fact.WRITE_COMPLETION
 """The facts that one message has by itself; the others are of a pair."""
 
 
-@dataclass(frozen=True)
-class Clause:
+class Clause(NamedTuple):
     """One answer of an entry, and the facts that must all hold for it."""
 
     label: str
@@ -85,8 +84,7 @@ class Clause:
     when: Fact = ALWAYS
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One cell: the first clause whose facts hold answers; the last has none."""
 
     later: Transaction
@@ -139,8 +137,7 @@ LABELS: Final = tuple(dict.fromkeys(clause.label for entry in TABLE for clause i
 """The labels of the table's clauses; :class:`Lookup` numbers them in this order."""
 
 
-@dataclass(frozen=True)
-class Lookup:
+class Lookup(NamedTuple):
     """A table compiled for every combination of facts.
 
     Attributes:

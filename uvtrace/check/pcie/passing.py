@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,8 +105,7 @@ class InFlight:
         return found[:n]
 
 
-@dataclass(frozen=True)
-class EventPassings:
+class EventPassings(NamedTuple):
     """What every event shows; arrays of shape (n,). Events are positions in the trace, -1 none.
 
     Attributes:
@@ -144,14 +143,13 @@ class EventPassings:
     @classmethod
     def joined(cls, parts: Sequence[EventPassings]) -> EventPassings:
         """Those of consecutive events as one."""
-        names = tuple(cls.__dataclass_fields__)
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return cls(*map(np.concatenate, zip(*parts, strict=True)))
 
     def spread(self, rows: NDArray[np.int64], n: int) -> EventPassings:
         """The same for a chunk of ``n`` records, of which these are the ones at ``rows``."""
         wide = EventPassings.none(n)
-        for name in self.__dataclass_fields__:
-            getattr(wide, name)[rows] = getattr(self, name)
+        for name, values in self._asdict().items():
+            getattr(wide, name)[rows] = values
         return wide
 
 
