@@ -65,9 +65,9 @@ def save(key: str, content: bytes) -> None:
 
 
 def _make_room(folder: Path) -> None:
-    entries = list(folder.iterdir())
-    if len(entries) > _MOST:
-        entries.sort(key=lambda entry: entry.stat().st_mtime)
+    names = os.listdir(folder)
+    if len(names) > _MOST:
+        entries = sorted(map(folder.joinpath, names), key=lambda entry: entry.stat().st_mtime)
         for entry in entries[: len(entries) - _MOST // 2]:
             entry.unlink(missing_ok=True)
 
