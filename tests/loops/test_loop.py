@@ -17,7 +17,15 @@ import pytest
 from numpy.typing import NDArray
 
 from uvtrace.loops import building, store
-from uvtrace.loops.loop import Loop, loop, lowest_bit, making_loop, rare_step, step
+from uvtrace.loops.loop import (
+    Loop,
+    copy_element,
+    loop,
+    lowest_bit,
+    making_loop,
+    rare_step,
+    step,
+)
 
 
 class Pair(NamedTuple):
@@ -81,6 +89,12 @@ def _first_word(words: NDArray[np.uint64]) -> int:
 @loop
 def _ratio(one: Any, other: Any) -> Any:
     return one // other
+
+
+@loop
+def _copy_from(words: NDArray[np.uint32], starts: NDArray[np.int64], into: NDArray[Any]) -> None:
+    for i in range(len(starts)):
+        copy_element(words, starts[i], into, i)
 
 
 @making_loop
@@ -169,6 +183,17 @@ def test_a_loop_may_call_another() -> None:
 )
 def test_arrays_may_lie_in_memory_as_they_like(numbers: NDArray[Any]) -> None:
     assert _extremes(numbers) == as_python(_extremes, numbers)
+
+
+@pytest.mark.parametrize("words", [1, 3, 32, 33])
+def test_a_structure_is_filled_with_what_lies_elsewhere_and_nothing_beside_it(words: int) -> None:
+    source, starts = np.arange(100, dtype=np.uint32), np.array([5, 0, 67])
+    dtype = np.dtype([("words", np.uint32, (words,))])
+    into, same = np.zeros(4, dtype), np.zeros(4, dtype)
+    _copy_from(source, starts, into[:3])
+    as_python(_copy_from, source, starts, same[:3])
+    assert into["words"].tolist() == same["words"].tolist()
+    assert into["words"][1:, -1].tolist() == [words - 1, 66 + words, 0]
 
 
 def test_what_a_loop_returns_is_of_python(folder: Path) -> None:

@@ -191,6 +191,25 @@ def test_packets_of_other_link_types_among_ours_are_skipped_and_counted(
     assert (len(trace), trace.foreign_packets, trace.damage) == (10, 1, None)
 
 
+def test_what_is_known_of_an_interface_ends_with_its_section(blocks: list[bytearray]) -> None:
+    ethernet = [bytearray(block) for block in blocks]
+    struct.pack_into("<H", ethernet[1], 8, 1)
+    trace = read([*blocks, *ethernet, *blocks])
+    assert trace.damage is None
+    assert (len(trace), trace.foreign_packets) == (20, 10)
+    assert trace.column("value").tolist() == [*range(10), *range(10)]
+
+
+def test_interfaces_that_the_section_before_declared_are_not_this_one_s(
+    blocks: list[bytearray],
+) -> None:
+    trace = read([*blocks, blocks[0], *blocks[2:]])
+    assert len(trace) == 10
+    assert trace.damage is not None
+    assert trace.damage.offset == sum(map(len, [*blocks, blocks[0]]))
+    assert "not declared" in trace.damage.reason
+
+
 def test_a_file_of_a_newer_format_is_refused_with_what_to_do() -> None:
     header = pcapng.section_header([(pcapng.OPT_COMMENT, b"uvtrace format 2")])
     with pytest.raises(InputError, match=r"format 2 is not known.*newer"):

@@ -134,7 +134,9 @@ _REGISTERED: Final[set[Callable[..., Any]]] = set()
 
 def _register_steps() -> None:
     """Tell numba of the steps that it has not been told of."""
-    import uvtrace.loops.fetching  # noqa: F401 - it tells numba of a step, too
+    # They tell numba of steps, too.
+    import uvtrace.loops.copying
+    import uvtrace.loops.fetching  # noqa: F401
 
     for function, options in list(STEPS.items()):
         if function not in _REGISTERED:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from uvtrace.loops.loop import fetch, loop, making_loop, step
+from uvtrace.loops.loop import copy_element, fetch, loop, making_loop, step
 from uvtrace.trace.enums import Kind
 from uvtrace.trace.index import STEP_BYTES
 from uvtrace.trace.stops import Stop
@@ -70,6 +70,39 @@ def _long(words, at):  # type: ignore[no-untyped-def]
 
 
 @_step
+def _interface(words, at, big, kind):  # type: ignore[no-untyped-def]
+    """The interface of a packet of some kind, counted from the section's first."""
+    if kind == 3:
+        return np.int64(0)
+    return _half(words, at + 8, big) if kind == 2 else _word(words, at + 8, big)
+
+
+@_step
+def _has_options(total, captured):  # type: ignore[no-untyped-def]
+    """Whether a packet's block is longer than its header, its data and its end."""
+    return total > 32 + ((captured + 3) & ~3)
+
+
+@_step
+def _usual(words, at, left, known):  # type: ignore[no-untyped-def]
+    """Of a packet as nearly all are how many bytes its block has, and how many are captured.
+
+    It is an Enhanced Packet Block in little-endian order, whole, of an interface of the section
+    that is known to be ours, and begins with a record. Of any other block, which is to be looked
+    at part by part, both are 0.
+    """
+    if left < 32 + _RECORD_BYTES:
+        return 0, 0
+    total, captured = np.int64(words[(at + 4) >> 2]), np.int64(words[(at + 20) >> 2])
+    other = (np.int64(words[at >> 2]) ^ 6) | (np.int64(words[(at + 8) >> 2]) ^ known) | (total & 3)
+    # All at once: that one of them is negative cannot be predicted one by one any better.
+    wrong = (captured - _RECORD_BYTES) | (total - 32 - captured) | (left - total)
+    if other != 0 or wrong < 0 or np.int64(words[(at + total - 4) >> 2]) != total:
+        return 0, 0
+    return total, captured
+
+
+@_step
 def _note(state, n, n_sections, n_interfaces, foreign, noted, moved):  # type: ignore[no-untyped-def]
     """What a pass has counted."""
     state[0], state[1], state[2] = n, n_sections, n_interfaces
@@ -121,7 +154,7 @@ def locate(  # type: ignore[no-untyped-def]
     foreign, noted, moved, first_interface = kept[FOREIGN], kept[NOTED], kept[MOVED], kept[6]
     big = kept[7] != 0
     at, top = kept[OFFSET], len(words) - 1
-    stop = _CLEAN
+    stop, known = _CLEAN, np.int64(-1)
     step = (at + _STEP_BYTES - 1) // _STEP_BYTES
     while at < min(size, until) and n < last:
         while step < len(states) and at >= step * _STEP_BYTES:
@@ -133,90 +166,98 @@ def locate(  # type: ignore[no-untyped-def]
         fetch(words, min((at + _AHEAD + 64) >> 2, top))
         fetch(words, min((at + _AHEAD + 128) >> 2, top))
         left = size - at
-        if left < 12:
-            stop = _CUT
-            break
-        kind = _word(words, at, big)
-        if kind == _SECTION:
-            magic = np.int64(words[(at + 8) >> 2])
-            if magic != _MAGIC and magic != _MAGIC_SWAPPED:
-                stop = _BAD_MAGIC
+        total, captured = _usual(words, at, left, known)
+        data, interface, ours = at + 28, first_interface + known, total != 0
+        noted += ours and _has_options(total, captured)
+        if not ours:
+            if left < 12:
+                stop = _CUT
                 break
-            big = magic == _MAGIC_SWAPPED
-        total = _word(words, at + 4, big)
-        if total < 12 or total & 3:
-            stop = _BAD_LENGTH
-            break
-        if total > left:
-            stop = _CUT
-            break
-        if _word(words, at + total - 4, big) != total:
-            stop = _BAD_TRAILER
-            break
-        if kind == _SECTION:
-            if total < 28:
-                stop = _BAD_LENGTH
-                break
-            if _half(words, at + 12, big) != 1:
-                stop = _BAD_VERSION
-                break
-            if n_sections == len(sections):
-                stop = _TOO_MANY_SECTIONS
-                break
-            first_interface = n_interfaces
-            sections[n_sections, 0] = at
-            sections[n_sections, 1] = big
-            sections[n_sections, 2] = first_interface
-            sections[n_sections, 3] = n
-            n_sections += 1
-        elif kind == 1:
-            if total < 20:
-                stop = _BAD_LENGTH
-                break
-            if n_interfaces == len(interfaces):
-                stop = _TOO_MANY_INTERFACES
-                break
-            interfaces[n_interfaces, 0] = at
-            interfaces[n_interfaces, 1] = _half(words, at + 8, big)
-            n_interfaces += 1
-        elif kind == 6 or kind == 2 or kind == 3:
-            simple = kind == 3
-            if total < (16 if simple else 32):
-                stop = _BAD_LENGTH
-                break
-            interface = np.int64(0)
-            if simple:
-                captured = min(_word(words, at + 8, big), total - 16)
-            else:
-                captured = _word(words, at + 20, big)
-                if captured > total - 32:
-                    stop = _BAD_CAPTURE
+            kind = _word(words, at, big)
+            if kind == _SECTION:
+                magic = np.int64(words[(at + 8) >> 2])
+                if magic != _MAGIC and magic != _MAGIC_SWAPPED:
+                    stop = _BAD_MAGIC
                     break
-                interface = _half(words, at + 8, big) if kind == 2 else _word(words, at + 8, big)
-            interface += first_interface
-            if interface >= n_interfaces:
-                stop = _NO_INTERFACE
+                big = magic == _MAGIC_SWAPPED
+            total = _word(words, at + 4, big)
+            if total < 12 or total & 3:
+                stop = _BAD_LENGTH
                 break
-            if interfaces[interface, 1] != _USER0:
-                foreign += 1
-            elif captured < _RECORD_BYTES:
-                stop = _SHORT_PACKET
+            if total > left:
+                stop = _CUT
                 break
-            else:
-                data = at + (12 if simple else 28)
-                function = np.int64(words[(data >> 2) + _FUNCTION_WORD]) >> 16
-                if function != interface and function != _NO_FUNCTION:
-                    moved += 1
-                if not simple and total > 32 + ((captured + 3) & ~3):
-                    noted += 1
-                of = (words[data >> 2] >> 8) & 0xFF
-                if (of >= _SNAPSHOT or of == _MODULE_LOAD) and kept[TOLD] < len(told):
-                    # Noted at once: what was told counts also where the file ends inside a block.
-                    told[kept[TOLD]] = n << 8 | of
-                    kept[TOLD] += 1
-                if first <= n < first + len(packets):
-                    packets[n - first] = data | simple
-                n += 1
+            if _word(words, at + total - 4, big) != total:
+                stop = _BAD_TRAILER
+                break
+            if kind == _SECTION:
+                if total < 28:
+                    stop = _BAD_LENGTH
+                    break
+                if _half(words, at + 12, big) != 1:
+                    stop = _BAD_VERSION
+                    break
+                if n_sections == len(sections):
+                    stop = _TOO_MANY_SECTIONS
+                    break
+                first_interface, known = n_interfaces, np.int64(-1)
+                sections[n_sections, 0] = at
+                sections[n_sections, 1] = big
+                sections[n_sections, 2] = first_interface
+                sections[n_sections, 3] = n
+                n_sections += 1
+            elif kind == 1:
+                if total < 20:
+                    stop = _BAD_LENGTH
+                    break
+                if n_interfaces == len(interfaces):
+                    stop = _TOO_MANY_INTERFACES
+                    break
+                interfaces[n_interfaces, 0] = at
+                interfaces[n_interfaces, 1] = _half(words, at + 8, big)
+                n_interfaces += 1
+            elif kind == 6 or kind == 2 or kind == 3:
+                simple = kind == 3
+                if total < (16 if simple else 32):
+                    stop = _BAD_LENGTH
+                    break
+                if simple:
+                    captured = min(_word(words, at + 8, big), total - 16)
+                else:
+                    captured = _word(words, at + 20, big)
+                    if captured > total - 32:
+                        stop = _BAD_CAPTURE
+                        break
+                interface = first_interface + _interface(words, at, big, kind)
+                if interface >= n_interfaces:
+                    stop = _NO_INTERFACE
+                    break
+                if interfaces[interface, 1] != _USER0:
+                    foreign += 1
+                elif captured < _RECORD_BYTES:
+                    stop = _SHORT_PACKET
+                    break
+                else:
+                    ours = True
+                    if simple:
+                        data = (at + 12) | 1
+                    else:
+                        noted += _has_options(total, captured)
+                    if kind == 6 and not big:
+                        known = interface - first_interface
+        if ours:
+            record = data >> 2
+            function = np.int64(words[record + _FUNCTION_WORD]) >> 16
+            if function != interface and function != _NO_FUNCTION:
+                moved += 1
+            of = (words[record] >> 8) & 0xFF
+            if (of >= _SNAPSHOT or of == _MODULE_LOAD) and kept[TOLD] < len(told):
+                # Noted at once: what was told counts also where the file ends inside a block.
+                told[kept[TOLD]] = n << 8 | of
+                kept[TOLD] += 1
+            if first <= n < first + len(packets):
+                packets[n - first] = data
+            n += 1
         at += total
     while step < len(states) and at >= step * _STEP_BYTES:
         _note(states[step], n, n_sections, n_interfaces, foreign, noted, moved)
@@ -229,15 +270,18 @@ def locate(  # type: ignore[no-untyped-def]
 
 _AT_ONCE = 256
 """Packets that are located before their records are copied: they are still in the caches."""
+_WRITTEN_AHEAD = 16
+"""Records after which one is written that is asked for: memory is read before it is written."""
 
 
 @_compiled
 def locate_and_gather(  # type: ignore[no-untyped-def]
     words, size, kept, first, last, packets, sections, interfaces, told, states, out, fields
 ):  # fmt: skip
-    """Find packets, and copy their records into ``out``, uint32 (n, 32).
+    """Find packets, and copy their records.
 
     Args:
+        out: for the records, :data:`uvtrace.trace.room.WORDS`.
         fields: :class:`uvtrace.trace.room.Fields`: filled with those of each record.
 
     Returns:
@@ -253,8 +297,8 @@ def locate_and_gather(  # type: ignore[no-untyped-def]
         for i in range(copied, found):
             base = packets[i] >> 2
             _take_apart(words, base, fields, i)
-            for j in range(32):
-                out[i, j] = words[base + j]
+            copy_element(words, base, out, i)
+            fetch(out, min(i + _WRITTEN_AHEAD, len(out) - 1))
         copied = max(copied, found)
     return stop
 
@@ -290,11 +334,9 @@ def find_packet(words, size, start, big):  # type: ignore[no-untyped-def]
 
 @_compiled
 def gather(words, packets, out):  # type: ignore[no-untyped-def]
-    """Copy the records at ``packets`` into ``out``, uint32 (n, 32)."""
+    """Copy the records at ``packets`` into ``out``, :data:`uvtrace.trace.room.WORDS`."""
     for i in range(len(packets)):
-        base = packets[i] >> 2
-        for j in range(32):
-            out[i, j] = words[base + j]
+        copy_element(words, packets[i] >> 2, out, i)
 
 
 @_compiled

@@ -16,7 +16,7 @@ from uvtrace.trace.functions import Function
 from uvtrace.trace.layout import COMMON, FUNCTION_NONE, RECORD, RECORD_SIZE
 from uvtrace.trace.locations import Locations
 from uvtrace.trace.migrate import FORMAT_VERSION, upgrade
-from uvtrace.trace.room import Room
+from uvtrace.trace.room import WORDS, Room
 from uvtrace.trace.source import as_words
 from uvtrace.trace.stops import Damage
 
@@ -189,8 +189,7 @@ class Packets:
         from uvtrace.trace.kernels import gather
 
         records = np.empty(len(self), RECORD)
-        words = records.view(np.uint32).reshape(-1, RECORD_SIZE // 4)
-        gather(self.words, self.locations.all(), words)
+        gather(self.words, self.locations.all(), records.view(WORDS))
         return self._as_now(records)
 
     def gather(self, room: Room) -> Packets:

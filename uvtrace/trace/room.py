@@ -29,6 +29,8 @@ class Fields(NamedTuple):
 
 
 FIELDS: Final = Fields._fields
+WORDS: Final = np.dtype([("words", np.uint32, (RECORD_SIZE // 4,))])
+"""A record of which nothing is told but how long it is."""
 
 
 class Room:
@@ -58,9 +60,9 @@ class Room:
     def __len__(self) -> int:
         return len(self.records)
 
-    def words(self) -> NDArray[np.uint32]:
-        """The records as 32-bit words, shape (n, 32)."""
-        return self.records.view(np.uint32).reshape(-1, RECORD_SIZE // 4)
+    def words(self) -> NDArray[np.void]:
+        """The records as 32-bit words, :data:`WORDS`."""
+        return self.records.view(WORDS)
 
     def part(self, start: int, stop: int) -> Room:
         """Some of the room."""
