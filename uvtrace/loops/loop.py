@@ -187,8 +187,8 @@ def lowest_bit(word: np.uint64) -> int:
 def copy_element(source: NDArray[Any], start: int, into: NDArray[Any], index: int) -> None:
     """Fill an element, a structure, with what lies in ``source`` from the start-th element on.
 
-    Both indices are counted from the arrays' beginnings, and neither is checked. To copy number by
-    number takes three times as long.
+    Both indices are counted from the arrays' beginnings, and neither is checked. Compiled, it moves
+    as many bytes at once as the processor can; a loop over numbers would look up each of them.
     """
     element = into[index : index + 1].view(source.dtype)
     element[:] = source[start : start + len(element)]
