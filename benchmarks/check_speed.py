@@ -16,12 +16,12 @@ made. RTAMT does not go together with our parser's ANTLR: it gets a venv of its 
 Rates are by CPU time, which a busy machine changes less than the clock does. It does change them:
 who shares a core and its caches can make them a third lower.
 
-Measured on 2026-11-21, on one of two virtual CPUs (Xeon, 2.5 GHz) of a machine that other work kept
-busy (load 8 to 18), 10 468 095 records of long lives, 24 % map and unmap, 14 % device DMA, 34 %
-MMIO; in M records/s: all rules 1.43 (peak 576 MiB), 20 238 317 records 1.26 (583 MiB), short lives
-0.83; tshark, on two million of them, 0.050; CFG003 alone 2.57, in RTAMT, on 200 000 events, 0.064.
-The same 20 238 317 records minutes later: 1.29 and 1.51, of which 2.2 s are what each such
-process begins with; what lies between them and 4 885 111 records went at 1.50 and 1.82.
+Measured on 2026-11-22, on one of two virtual CPUs (Xeon, 2.5 GHz) of a host that others use, too
+(the same plain loop in Python takes between 0.8 and 1.3 s there), nothing else running; in M
+records/s: 10 468 095 records of long lives, 24 % map and unmap, 14 % device DMA, 34 % MMIO, all
+rules 2.27 (peak 441 MiB), 20 238 317 records 2.11 (444 MiB), 10 008 427 of short lives 1.73;
+tshark, on two million records, 0.047; CFG003 alone 2.82, in RTAMT, on 200 000 events, 0.040. The
+20 238 317 records, minutes before: 2.26, 2.33 and 2.74; an hour before, 2.57 to 2.67.
 """
 
 from __future__ import annotations
