@@ -63,6 +63,8 @@ class Events(NamedTuple):
     first: int
 
 
+_KEY, _RESET_KEY = range(2)
+"""What is asked of events first, the second only where windows start over by key."""
 _VALUE, _LIMIT, _SPAN_NS = range(3)
 """Numbers of events that count."""
 
@@ -127,11 +129,10 @@ class Aggregates:
         return hits[: _follow(self._slots, self._epochs, followed, measure, by_key, *tallies, hits)]
 
     def _followed(self, chunk: Chunk, events: Marked, lost: tuple[Rows, Rows]) -> Events:
-        keys, *reset_keys = (number.view(np.uint64) for number in events.numbers[:2])
-        by_key = self.window.reset_key is not None
+        numbers, by_key = events.numbers, self.window.reset_key is not None
+        keys = numbers[_KEY].view(np.uint64)
         values, limits, spans_ns = (
-            events.numbers[number] if isinstance(number, int) else number
-            for number in self._numbers
+            numbers[number] if isinstance(number, int) else number for number in self._numbers
         )
         return Events(
             function=chunk.function,
@@ -139,7 +140,7 @@ class Aggregates:
             rows=events.rows,
             what=events.bits[:, 0],
             keys=keys,
-            reset_keys=reset_keys[0] if by_key else keys,
+            reset_keys=numbers[_RESET_KEY].view(np.uint64) if by_key else keys,
             values=values,
             limits=limits,
             spans_ns=spans_ns,

@@ -20,10 +20,9 @@ _LAYOUT: Final = _IN_ORDER | 0x0002 | 0x0100 | 0x0400
 """Of numpy's flags those of C's and Fortran's order, of alignment and of being writeable."""
 _WORD: Final = 1 << 64
 
-_DTYPES: Final[dict[int, np.dtype[Any]]] = {}
-"""Every dtype of which the identity stands for it: kept, so that none can have that of another."""
-_SIZES: Final[dict[int, int]] = {}
-"""Bytes of an element, by the dtype's identity."""
+_DTYPES: Final[dict[int, tuple[int, np.dtype[Any]]]] = {}
+"""By its identity how many bytes an element of a dtype has, and the dtype: it is kept, so that
+no other can have that identity."""
 
 
 class UnusualArgumentError(TypeError):
@@ -67,20 +66,16 @@ def _apart(value: Any, numbers: list[int]) -> Hashable:
 
 def _array(value: Any, numbers: list[int]) -> Hashable:
     at, dimensions, dtype, flags = head_of(value)
-    size = _SIZES.get(dtype)
-    if size is None:
-        size = _SIZES[dtype] = _kept(dtype, value.dtype).itemsize
+    known = _DTYPES.get(dtype)
+    if known is None:
+        known = _DTYPES[dtype] = value.itemsize, value.dtype
+    size = known[0]
     if dimensions == 1 and flags & _IN_ORDER:
         count = len(value)
         numbers += (0, 0, count, size, at, count, size)
     else:
         numbers += (0, 0, value.size, size, at, *value.shape, *value.strides)
     return dtype, dimensions, flags & _LAYOUT
-
-
-def _kept(identity: int, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    _DTYPES[identity] = dtype
-    return dtype
 
 
 def _number(value: int, numbers: list[int], unsigned: bool) -> Hashable:
